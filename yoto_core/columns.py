@@ -1,0 +1,93 @@
+"""What each obs column is likely good for: something to predict, groups to hold out, or neither, with the reason."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from yoto_core.config import TaskKind
+
+Role = Literal["task", "group", "neither"]
+
+MAX_CLASSES = 100
+MIN_NUMBERS = 20  # fewer distinct values of a number read as classes
+DOMINANT = 0.99
+
+# Names in the order in which people mean them; earlier ones are offered first.
+TASK_NAMES = (
+    r"cell_?type", r"bulk_labels", r"annot", r"cell_?class", r"cell_ontology_class", r"(sub)?class", r"lineage",
+    r"leiden", r"louvain", r"seurat_clusters", r"cluster",
+    r"condition", r"disease", r"treatment", r"stim", r"status", r"stage", r"phase", r"region", r"tissue", r"sex", r"age",
+)  # fmt: skip
+GROUP_NAME = re.compile(
+    r"(donor|patient|individual|subject|sample|batch|library|replicate|mouse|animal|orig\.ident|lane|chip|plate)"
+    r"(_?id|_?name|_?no)?$",
+    re.IGNORECASE,
+)
+QC_NAME = re.compile(
+    r"(n_?genes|n_?counts|n_?umi|n_?features?|nCount|nFeature|total_|log1p_|pct_|percent|size_?factor|doublet|demuxlet"
+    r"|scrublet|S_?score|G2M_?score|soma_joinid|observation_joinid|barcode|cell_?id$|index$)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One obs column and the advice on it."""
+
+    name: str
+    role: Role
+    kind: TaskKind
+    reason: str
+    levels: int  # distinct values, missing ones apart
+    missing: int  # cells without a value
+    smallest: int  # cells in the smallest class; 0 for numbers
+    rank: int  # smaller is offered earlier
+
+
+def describe_columns(obs: pd.DataFrame) -> tuple[Column, ...]:
+    """Advice on every column of obs (cells × columns): likely tasks first, then groups, then the rest."""
+    columns = [_describe(str(name), obs[name]) for name in obs.columns]
+    return tuple(sorted(columns, key=lambda c: (("task", "group", "neither").index(c.role), c.rank)))
+
+
+def likely_kind(values: pd.Series) -> TaskKind:
+    """Numbers with many distinct values are predicted as numbers, everything else as classes."""
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if not numeric or values.nunique() <= MIN_NUMBERS:
+        return "classification"
+    whole = pd.api.types.is_integer_dtype(values)
+    return "classification" if whole and values.nunique() <= MAX_CLASSES else "regression"
+
+
+def _describe(name: str, values: pd.Series) -> Column:
+    counts = values.value_counts()
+    counts = counts[counts > 0]
+    levels, missing, cells = len(counts), int(values.isna().sum()), int(values.notna().sum())
+    kind = likely_kind(values)
+    smallest = int(counts.min()) if levels and kind == "classification" else 0
+
+    def advise(role: Role, reason: str, rank: int = 1_000) -> Column:
+        return Column(name, role, kind, reason, levels, missing, smallest, rank)
+
+    if levels == 0:
+        return advise("neither", "no cell has a value")
+    if levels == 1:
+        return advise("neither", "every cell has the same value")
+    if name.endswith("_ontology_term_id"):
+        return advise("neither", "repeats another column as ontology ids")
+    if QC_NAME.match(name):
+        return advise("neither", "describes the measurement of the cell, not the cell")
+    if kind == "classification" and levels > max(MAX_CLASSES, cells // 2):
+        return advise("neither", "almost every cell has a value of its own")
+    if GROUP_NAME.search(name):
+        return advise("group", f"{levels:,} groups of cells measured together: hold whole ones out")
+    if kind == "classification" and levels > MAX_CLASSES:
+        return advise("neither", f"{levels:,} classes are more than {MAX_CLASSES}")
+    if counts.iloc[0] > DOMINANT * cells:
+        return advise("neither", f"{counts.iloc[0] / cells:.1%} of cells share one value")
+    rank = next((i for i, pattern in enumerate(TASK_NAMES) if re.match(pattern, name, re.IGNORECASE)), len(TASK_NAMES))
+    if kind == "regression":
+        return advise("task", f"numbers from {values.min():g} to {values.max():g}", rank)
+    return advise("task", f"{levels} classes, the smallest with {smallest:,} cells", rank)

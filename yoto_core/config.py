@@ -1,0 +1,280 @@
+"""Every setting of a run, with the words and bounds that the form, the check and the shell share.
+
+A setting is a field of a frozen dataclass made by `setting(...)`. The dataclass checks itself on construction;
+whether a setting fits a data set is asked once, in `checks.check_fit`.
+"""
+
+import math
+from dataclasses import Field, asdict, dataclass, field, fields, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from yoto_core.errors import ConfigError
+
+TaskKind = Literal["classification", "regression"]
+
+
+def setting(
+    default: Any,
+    *,
+    label: str,
+    help: str,
+    low: float | None = None,
+    high: float | None = None,
+    advanced: bool = True,
+) -> Any:
+    """A dataclass field that carries its own label, help text, bounds (inclusive) and audience."""
+    return field(default=default, metadata={"label": label, "help": help, "low": low, "high": high, "advanced": advanced})
+
+
+def choices(cls: type, spec: Field) -> tuple[str, ...]:
+    """The allowed values of a `Literal` field, or nothing for any other field."""
+    hint = get_type_hints(cls)[spec.name]
+    return get_args(hint) if get_origin(hint) is Literal else ()
+
+
+def check_bounds(config: Any) -> None:
+    """Refuse a value of the wrong type, outside its bounds, or not among the choices (ConfigError)."""
+    hints = get_type_hints(type(config))
+    for spec in fields(config):
+        if "label" not in spec.metadata:
+            continue
+        value, label = getattr(config, spec.name), spec.metadata["label"]
+        allowed = choices(type(config), spec)
+        if allowed:
+            if value not in allowed:
+                raise ConfigError(f"{label}: “{value}” is not a choice.", hint=f"Use one of {', '.join(allowed)}.")
+            continue
+        wanted = hints[spec.name]
+        if wanted in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ConfigError(f"{label} is “{value}”, not a number.", hint="Give a number.")
+        if wanted is int and int(value) != value:
+            raise ConfigError(f"{label} is {value}, not a whole number.", hint="Give a whole number.")
+        if wanted in (int, float):
+            low, high = spec.metadata["low"], spec.metadata["high"]
+            outside = not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high)
+            if outside:
+                raise ConfigError(f"{label} is {value:g}.", hint=f"Choose a value from {low:g} to {high:g}.")
+
+
+class Settings:
+    """Base of every section: it checks its own fields as soon as it is made."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskConfig(Settings):
+    """One obs column that the panel must predict."""
+
+    obs: str
+    kind: TaskKind = setting("classification", label="Kind", help="Classes to tell apart, or a number to predict.")
+    weight: float = setting(
+        1.0, label="Weight", help="How much this task counts against the others.", low=0.01, high=100.0
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.obs:
+            raise ConfigError("A task names no obs column.", hint="Name the column to predict.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenesConfig(Settings):
+    """Which genes may enter the panel, and which must."""
+
+    matrix: str = setting(
+        "auto",
+        label="Expression matrix",
+        help="“auto” takes the first usable of layers/counts, raw.X and X; or name one of them.",
+    )
+    min_cells_percent: float = setting(
+        0.5,
+        label="Detected in at least (% of training cells)",
+        help="Genes seen in fewer training cells (and in fewer than 3) are not candidates.",
+        low=0.0,
+        high=50.0,
+    )
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    exclude_families: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        both = sorted(set(self.include) & set(self.exclude))
+        if both:
+            raise ConfigError(f"{both[0]} is both included and excluded.", hint="Remove it from one of the two lists.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitConfig(Settings):
+    """Which cells are held out for the final scores, and which steer the training."""
+
+    group: str = setting(
+        "",
+        label="Hold out whole groups of",
+        help="An obs column such as donor: all cells of a group stay on one side. Empty: cells are split one by one.",
+        advanced=False,
+    )
+    test_percent: float = setting(
+        25.0,
+        label="Held-out cells (%)",
+        help="Cells that training never sees; every score is measured on them.",
+        low=5.0,
+        high=50.0,
+    )
+    validation_percent: float = setting(
+        15.0,
+        label="Validation cells (% of the rest)",
+        help="Cells that training watches to follow its progress and choose its final state.",
+        low=5.0,
+        high=50.0,
+    )
+    min_class_cells: int = setting(
+        5,
+        label="Smallest class (cells)",
+        help="Classes with fewer labelled cells cannot be split; their cells count as unlabelled for that task.",
+        low=4,
+        high=1000,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectorConfig(Settings):
+    """How the genes are chosen."""
+
+    panel_size: int = setting(
+        32, label="Panel size (genes)", help="How many genes the panel holds, exactly.", low=1, high=1000, advanced=False
+    )
+    schedule: Literal["annealed", "fixed"] = setting(
+        "annealed",
+        label="Schedule",
+        help="annealed: all genes at first, fewer at every step; fixed: the panel size from the first step, as in the paper.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig(Settings):
+    """What the panel is compared with, and how carefully."""
+
+    random_panels: int = setting(
+        3, label="Random panels", help="Random panels of the same size whose scores are averaged.", low=1, high=50
+    )
+    bootstrap: int = setting(
+        500, label="Bootstrap draws", help="Resamples of the held-out cells behind each 95 % interval.", low=50, high=5000
+    )
+    max_cells: int = setting(
+        20_000,
+        label="Training cells for comparisons",
+        help="Baselines and independent classifiers learn from at most this many training cells.",
+        low=500,
+        high=1_000_000,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig(Settings):
+    """How the model learns; the defaults are those of the benchmark."""
+
+    epochs: int = setting(40, label="Passes over the training cells", help="More passes cost more time.", low=1, high=2000)
+    batch_size: int = setting(128, label="Cells per step", help="Cells in one gradient step.", low=8, high=8192)
+    hidden: int = setting(64, label="Encoder width", help="Units of the shared encoder.", low=2, high=1024)
+    learning_rate: float = setting(
+        0.003, label="Learning rate", help="Step size for the network's weights.", low=1e-6, high=1.0
+    )
+    score_learning_rate: float = setting(
+        0.02, label="Score learning rate", help="Step size for the gene scores.", low=1e-6, high=10.0
+    )
+    noise_start: float = setting(
+        1.0, label="Noise at the start", help="Gumbel noise on the scores: how freely genes are tried.", low=0.0, high=10.0
+    )
+    noise_end: float = setting(0.3, label="Noise at the end", help="Gumbel noise in the last steps.", low=0.0, high=10.0)
+    temperature: float = setting(
+        0.5, label="Temperature", help="Softness of the ranking in the backward pass.", low=0.001, high=100.0
+    )
+    group_penalty: float = setting(
+        0.001, label="Group penalty", help="Pulls the weights of unhelpful genes to zero.", low=0.0, high=10.0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(Settings):
+    """One run, whole: with the data it is all that the result depends on."""
+
+    tasks: tuple[TaskConfig, ...]
+    genes: GenesConfig = GenesConfig()
+    split: SplitConfig = SplitConfig()
+    selector: SelectorConfig = SelectorConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    seed: int = setting(0, label="Seed", help="The same seed gives the same panel.", low=0, high=2**31 - 1)
+    threads: int = setting(2, label="Threads", help="Processor threads; results are exact per number of threads.", low=1, high=256)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        names = [task.obs for task in self.tasks]
+        if not names:
+            raise ConfigError("No task is chosen.", hint="Choose at least one obs column to predict.")
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ConfigError(f"Task “{twice}” is named twice.", hint="Name each obs column once.")
+        if self.split.group in names:
+            raise ConfigError(
+                f"“{self.split.group}” is both a task and the held-out group.",
+                hint="Held-out groups are never seen in training; choose another group column or drop the task.",
+            )
+        if len(self.genes.include) > self.selector.panel_size:
+            raise ConfigError(
+                f"{len(self.genes.include)} genes must be included but the panel holds {self.selector.panel_size}.",
+                hint="Raise the panel size or include fewer genes.",
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values only, ready for JSON; `from_dict` gives an equal config back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "RunConfig":
+        """The inverse of `to_dict`; an unknown section or field is a ConfigError."""
+        values = dict(values)
+        tasks = tuple(_build(TaskConfig, task) for task in values.pop("tasks", ()))
+        sections = {spec.name: spec.type for spec in fields(cls) if spec.name in SECTIONS}
+        made = {name: _build(kind, values.pop(name)) for name, kind in sections.items() if name in values}
+        return _build(cls, {"tasks": tasks, **made, **values})
+
+    def with_value(self, path: str, text: str) -> "RunConfig":
+        """A copy with one `section.field` (or `seed`, `threads`) read from text, as the shell's --set gives it."""
+        section, _, name = path.rpartition(".")
+        target = getattr(self, section, None) if section in SECTIONS else self if not section else None
+        spec = next((s for s in fields(target) if s.name == name and "label" in s.metadata), None) if target else None
+        if spec is None:
+            raise ConfigError(f"There is no setting “{path}”.", hint=f"Settings are {', '.join(setting_paths())}.")
+        kind = get_type_hints(type(target))[name]
+        try:
+            value = kind(text) if kind in (int, float) else text
+        except ValueError:
+            raise ConfigError(f"{path} is “{text}”, not a number.", hint="Give a number.") from None
+        changed = replace(target, **{name: value})
+        return replace(self, **{section: changed}) if section else changed
+
+
+SECTIONS = ("genes", "split", "selector", "training", "evaluation")
+
+
+def setting_paths() -> tuple[str, ...]:
+    """Every `section.field` that the shell's --set takes."""
+    owners = {"": RunConfig, **{spec.name: spec.type for spec in fields(RunConfig) if spec.name in SECTIONS}}
+    return tuple(
+        f"{section}.{spec.name}".lstrip(".")
+        for section, owner in owners.items()
+        for spec in fields(owner)
+        if "label" in spec.metadata
+    )
+
+
+def _build(cls: type, values: dict[str, Any]) -> Any:
+    known = {spec.name for spec in fields(cls)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ConfigError(f"There is no setting “{unknown[0]}”.", hint=f"Known here: {', '.join(sorted(known))}.")
+    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
