@@ -79,7 +79,7 @@ def _describe(name: str, values: pd.Series) -> Column:
         return advise("neither", "repeats another column as ontology ids")
     if QC_NAME.match(name):
         return advise("neither", "describes the measurement of the cell, not the cell")
-    if kind == "classification" and levels > max(MAX_CLASSES, cells // 2):
+    if kind == "classification" and levels > cells // 2:
         return advise("neither", "almost every cell has a value of its own")
     if GROUP_NAME.search(name):
         return advise("group", f"{levels:,} groups of cells measured together: hold whole ones out")
@@ -90,4 +90,4 @@ def _describe(name: str, values: pd.Series) -> Column:
     rank = next((i for i, pattern in enumerate(TASK_NAMES) if re.match(pattern, name, re.IGNORECASE)), len(TASK_NAMES))
     if kind == "regression":
         return advise("task", f"numbers from {values.min():g} to {values.max():g}", rank)
-    return advise("task", f"{levels} classes, the smallest with {smallest:,} cells", rank)
+    return advise("task", f"{levels} classes, the smallest with {smallest:,} cell{'s' if smallest != 1 else ''}", rank)

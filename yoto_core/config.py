@@ -5,7 +5,9 @@ whether a setting fits a data set is asked once, in `checks.check_fit`.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
+from numbers import Real
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from yoto_core.errors import ConfigError
@@ -23,7 +25,9 @@ def setting(
     advanced: bool = True,
 ) -> Any:
     """A dataclass field that carries its own label, help text, bounds (inclusive) and audience."""
-    return field(default=default, metadata={"label": label, "help": help, "low": low, "high": high, "advanced": advanced})
+    return field(
+        default=default, metadata={"label": label, "help": help, "low": low, "high": high, "advanced": advanced}
+    )
 
 
 def choices(cls: type, spec: Field) -> tuple[str, ...]:
@@ -45,15 +49,33 @@ def check_bounds(config: Any) -> None:
                 raise ConfigError(f"{label}: “{value}” is not a choice.", hint=f"Use one of {', '.join(allowed)}.")
             continue
         wanted = hints[spec.name]
-        if wanted in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise ConfigError(f"{label} is “{value}”, not a number.", hint="Give a number.")
-        if wanted is int and int(value) != value:
-            raise ConfigError(f"{label} is {value}, not a whole number.", hint="Give a whole number.")
+        if wanted is str and not isinstance(value, str):
+            raise ConfigError(f"{label} is “{value}”, not a name.", hint="Give a name, or “” for none.")
         if wanted in (int, float):
-            low, high = spec.metadata["low"], spec.metadata["high"]
-            outside = not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high)
-            if outside:
-                raise ConfigError(f"{label} is {value:g}.", hint=f"Choose a value from {low:g} to {high:g}.")
+            _check_number(value, wanted, spec)
+
+
+def _check_number(value: Any, wanted: type, spec: Field) -> None:
+    label, low, high = (spec.metadata[key] for key in ("label", "low", "high"))
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ConfigError(f"{label} is “{value}”, not a number.", hint="Give a number.")
+    if wanted is int and math.isfinite(value) and int(value) != value:
+        raise ConfigError(f"{label} is {value}, not a whole number.", hint="Give a whole number.")
+    if not low <= value <= high:
+        raise ConfigError(f"{label} is {_show(value)}.", hint=f"Choose a value from {_show(low)} to {_show(high)}.")
+
+
+def _show(value: float) -> str:
+    """A number as a person writes it: 2,147,483,647 and 0.5, not 2.14748e+09."""
+    return f"{int(value):,}" if math.isfinite(value) and value == int(value) else f"{value:g}"
+
+
+def _plain(value: Any, wanted: Any) -> Any:
+    if wanted is int and isinstance(value, Real):
+        return int(value)
+    if wanted is float and isinstance(value, Real):
+        return float(value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 class Settings:
@@ -61,6 +83,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        # NumPy numbers and lists are taken too, and kept as what JSON gives back: equal configs compare equal.
+        for name, wanted in get_type_hints(type(self)).items():
+            object.__setattr__(self, name, _plain(getattr(self, name), wanted))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +100,7 @@ class TaskConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.obs:
+        if not self.obs or not isinstance(self.obs, str):
             raise ConfigError("A task names no obs column.", hint="Name the column to predict.")
 
 
@@ -101,6 +126,10 @@ class GenesConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name in ("include", "exclude", "exclude_families"):
+            listed = getattr(self, name)
+            if not isinstance(listed, tuple) or not all(isinstance(item, str) for item in listed):
+                raise ConfigError(f"genes.{name} is “{listed}”, not a list of names.", hint="Give a list of names.")
         both = sorted(set(self.include) & set(self.exclude))
         if both:
             raise ConfigError(f"{both[0]} is both included and excluded.", hint="Remove it from one of the two lists.")
@@ -144,7 +173,12 @@ class SelectorConfig(Settings):
     """How the genes are chosen."""
 
     panel_size: int = setting(
-        32, label="Panel size (genes)", help="How many genes the panel holds, exactly.", low=1, high=1000, advanced=False
+        32,
+        label="Panel size (genes)",
+        help="How many genes the panel holds, exactly.",
+        low=1,
+        high=1000,
+        advanced=False,
     )
     schedule: Literal["annealed", "fixed"] = setting(
         "annealed",
@@ -161,7 +195,11 @@ class EvaluationConfig(Settings):
         3, label="Random panels", help="Random panels of the same size whose scores are averaged.", low=1, high=50
     )
     bootstrap: int = setting(
-        500, label="Bootstrap draws", help="Resamples of the held-out cells behind each 95 % interval.", low=50, high=5000
+        500,
+        label="Bootstrap draws",
+        help="Resamples of the held-out cells behind each 95 % interval.",
+        low=50,
+        high=5000,
     )
     max_cells: int = setting(
         20_000,
@@ -176,7 +214,9 @@ class EvaluationConfig(Settings):
 class TrainingConfig(Settings):
     """How the model learns; the defaults are those of the benchmark."""
 
-    epochs: int = setting(40, label="Passes over the training cells", help="More passes cost more time.", low=1, high=2000)
+    epochs: int = setting(
+        40, label="Passes over the training cells", help="More passes cost more time.", low=1, high=2000
+    )
     batch_size: int = setting(128, label="Cells per step", help="Cells in one gradient step.", low=8, high=8192)
     hidden: int = setting(64, label="Encoder width", help="Units of the shared encoder.", low=2, high=1024)
     learning_rate: float = setting(
@@ -186,9 +226,15 @@ class TrainingConfig(Settings):
         0.02, label="Score learning rate", help="Step size for the gene scores.", low=1e-6, high=10.0
     )
     noise_start: float = setting(
-        1.0, label="Noise at the start", help="Gumbel noise on the scores: how freely genes are tried.", low=0.0, high=10.0
+        1.0,
+        label="Noise at the start",
+        help="Gumbel noise on the scores: how freely genes are tried.",
+        low=0.0,
+        high=10.0,
     )
-    noise_end: float = setting(0.3, label="Noise at the end", help="Gumbel noise in the last steps.", low=0.0, high=10.0)
+    noise_end: float = setting(
+        0.3, label="Noise at the end", help="Gumbel noise in the last steps.", low=0.0, high=10.0
+    )
     temperature: float = setting(
         0.5, label="Temperature", help="Softness of the ranking in the backward pass.", low=0.001, high=100.0
     )
@@ -208,7 +254,9 @@ class RunConfig(Settings):
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     seed: int = setting(0, label="Seed", help="The same seed gives the same panel.", low=0, high=2**31 - 1)
-    threads: int = setting(2, label="Threads", help="Processor threads; results are exact per number of threads.", low=1, high=256)
+    threads: int = setting(
+        2, label="Threads", help="Processor threads; results are exact per number of threads.", low=1, high=256
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -236,6 +284,8 @@ class RunConfig(Settings):
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RunConfig":
         """The inverse of `to_dict`; an unknown section or field is a ConfigError."""
+        if not isinstance(values, Mapping) or not isinstance(values.get("tasks", ()), list | tuple):
+            raise ConfigError("These are not the settings of a run.", hint="Use a config.json of this program.")
         values = dict(values)
         tasks = tuple(_build(TaskConfig, task) for task in values.pop("tasks", ()))
         sections = {spec.name: spec.type for spec in fields(cls) if spec.name in SECTIONS}
@@ -253,7 +303,8 @@ class RunConfig(Settings):
         try:
             value = kind(text) if kind in (int, float) else text
         except ValueError:
-            raise ConfigError(f"{path} is “{text}”, not a number.", hint="Give a number.") from None
+            whole = "whole " if kind is int else ""
+            raise ConfigError(f"{path} is “{text}”, not a {whole}number.", hint=f"Give a {whole}number.") from None
         changed = replace(target, **{name: value})
         return replace(self, **{section: changed}) if section else changed
 
@@ -272,9 +323,15 @@ def setting_paths() -> tuple[str, ...]:
     )
 
 
-def _build(cls: type, values: dict[str, Any]) -> Any:
+def _build(cls: type, values: Any) -> Any:
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            f"The settings hold “{values}” where a section is meant.", hint="Use a config.json of this program."
+        )
     known = {spec.name for spec in fields(cls)}
     unknown = sorted(set(values) - known)
     if unknown:
         raise ConfigError(f"There is no setting “{unknown[0]}”.", hint=f"Known here: {', '.join(sorted(known))}.")
-    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    if cls is TaskConfig and "obs" not in values:
+        raise ConfigError("A task names no obs column.", hint="Name the column to predict.")
+    return cls(**values)

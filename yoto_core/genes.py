@@ -14,10 +14,12 @@ SYMBOL_COLUMNS = (
 )  # fmt: skip
 ID_COLUMNS = ("ensembl_id", "gene_ids", "gene_id", "ensembl", "feature_id")
 
+NEAR_SEARCHES = 10
+
 # Families that panel designers leave out: abundant, housekeeping or without a usable name. Case follows the species.
 FAMILIES: dict[str, tuple[str, re.Pattern[str]]] = {
     "mito": ("mitochondrial (MT-)", re.compile(r"MT-", re.IGNORECASE)),
-    "ribo": ("ribosomal (RPS, RPL, MRPS, MRPL)", re.compile(r"M?RP[SL]\d|RPLP\d|RPSA$", re.IGNORECASE)),
+    "ribo": ("ribosomal (RPS, RPL, MRPS, MRPL)", re.compile(r"M?RP[SL](?!6K)\d|RPLP\d|RPSA$", re.IGNORECASE)),
     "haemoglobin": ("haemoglobin (HBA, HBB, …)", re.compile(r"HB[ABDEGMQZ]\d?$|HB[AB]-", re.IGNORECASE)),
     "malat": ("MALAT1, NEAT1, XIST", re.compile(r"(MALAT1|NEAT1|XIST)$", re.IGNORECASE)),
     "unnamed": (
@@ -53,12 +55,12 @@ def name_genes(var: pd.DataFrame) -> GeneNames:
 
 def unique_names(names: Sequence[str]) -> list[str]:
     """The same names, where a repeated one gets the first free suffix -1, -2, …"""
-    taken, result, seen = set(names), [], set()
+    taken, result, seen, suffix = set(names), [], set(), Counter()
     for name in names:
-        unique, number = name, 0
-        while unique in seen or (number and unique in taken):
-            number += 1
-            unique = f"{name}-{number}"
+        unique = name
+        while unique in seen or (unique != name and unique in taken):
+            suffix[name] += 1
+            unique = f"{name}-{suffix[name]}"
         seen.add(unique)
         result.append(unique)
     return result
@@ -76,7 +78,10 @@ def families_of(symbol: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Match:
-    """A pasted gene list held against the data: positions of those found, and for each missing name the nearest ones."""
+    """A pasted gene list held against the data: positions of those found, and the missing names with the nearest ones.
+
+    Nearest names are looked for only for the first few missing ones: each search costs a tenth of a second.
+    """
 
     found: tuple[int, ...]
     missing: dict[str, tuple[str, ...]]
@@ -87,11 +92,14 @@ def match_genes(wanted: Iterable[str], names: GeneNames) -> Match:
     exact = {name: position for position, name in enumerate(names.ids) if name}
     exact |= {name: position for position, name in enumerate(names.symbols)}
     folded = {name.upper(): position for name, position in exact.items()}
+    spellings = {name.upper(): name for name in names.symbols}
     found, missing = [], {}
     for name in dict.fromkeys(without_version(item.strip()) for item in wanted if item.strip()):
         position = exact.get(name, folded.get(name.upper()))
         if position is None:
-            missing[name] = tuple(difflib.get_close_matches(name, names.symbols, n=3))
+            search = len(missing) < NEAR_SEARCHES
+            near = difflib.get_close_matches(name.upper(), spellings, n=3) if search else ()
+            missing[name] = tuple(spellings[spelling] for spelling in near)
         else:
             found.append(position)
     return Match(tuple(dict.fromkeys(found)), missing)

@@ -16,6 +16,8 @@ SAMPLE_BLOCKS = 20
 # log1p of 10,000 transcripts, all of one gene, is 9.2; of 100 million 18.4: above this nothing was logged.
 LOG_CEILING = 20.0
 PREFERENCE: tuple[MatrixKind, ...] = ("counts", "log-normalised", "normalised")
+# Other layers (spliced, imputed, binary, …) hold something else than expression and are used only where these fail.
+USUAL_NAMES = ("layers/counts", "raw.X", "X")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def classify(name: str, values: np.ndarray) -> Verdict:
 
 
 def choose(verdicts: tuple[Verdict, ...], wanted: str) -> Verdict:
-    """The named matrix, or for "auto" the first that holds counts, then logs, then normalised values."""
+    """The named matrix, or for "auto" the first usual one that holds counts, then logs, then normalised values."""
     if wanted != "auto":
         named = next((verdict for verdict in verdicts if verdict.name == wanted), None)
         if named is None:
@@ -58,12 +60,13 @@ def choose(verdicts: tuple[Verdict, ...], wanted: str) -> Verdict:
                 f"The file has no matrix “{wanted}”.", hint=f"It has {', '.join(verdict.name for verdict in verdicts)}."
             )
         if not named.usable:
-            raise DataError(f"{named.name} is {named.kind}: {named.evidence}.", hint="Choose a matrix of counts or logs.")
+            raise DataError(
+                f"{named.name} is {named.kind}: {named.evidence}.", hint="Choose a matrix of counts or logs."
+            )
         return named
-    for kind in PREFERENCE:
-        for verdict in verdicts:
-            if verdict.kind == kind:
-                return verdict
+    usable = [verdict for verdict in verdicts if verdict.usable]
+    if usable:
+        return min(usable, key=lambda verdict: (verdict.name not in USUAL_NAMES, PREFERENCE.index(verdict.kind)))
     found = "; ".join(f"{verdict.name}: {verdict.evidence}" for verdict in verdicts)
     raise DataError(f"No usable expression matrix ({found}).", hint="Save raw counts in X or in layers['counts'].")
 
@@ -77,6 +80,8 @@ def sample_values(matrix: object) -> np.ndarray:
     length = matrix.shape[0]
     width = int(np.prod(matrix.shape[1:])) or 1
     size = max(1, min(length, SAMPLE_VALUES // SAMPLE_BLOCKS // width))
-    starts = np.unique(np.linspace(0, max(0, length - size), SAMPLE_BLOCKS, dtype=int))
+    starts = np.linspace(0, length - size, SAMPLE_BLOCKS, dtype=int)
+    if length * width <= SAMPLE_VALUES:  # small enough to look at all of it, once
+        starts, size = np.array([0]), length
     values = np.concatenate([np.asarray(matrix[start : start + size], dtype=np.float64).ravel() for start in starts])
     return values[values != 0]

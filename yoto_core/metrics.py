@@ -12,6 +12,7 @@ from yoto_core.targets import Target
 
 HEADLINE = {"classification": "macro_f1", "regression": "r2"}
 INTERVAL = (2.5, 97.5)  # percentiles of a 95 % interval
+BLOCK_VALUES = 20_000_000  # resampled weights held at once
 
 
 def class_scores(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
@@ -26,17 +27,21 @@ def class_scores(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
 
 
 def number_scores(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """R², mean absolute error (in the number's unit) and Spearman's rank correlation (NaN for a constant answer)."""
-    constant = np.ptp(predicted) == 0 or np.ptp(true) == 0
+    """R², mean absolute error (in the number's unit) and Spearman's rank correlation.
+
+    Where all true numbers are equal nothing can be explained: R² and Spearman are NaN, the latter for a constant answer too.
+    """
+    same = np.ptp(true) == 0
+    constant = same or np.ptp(predicted) == 0
     return {
-        "r2": float(metrics.r2_score(true, predicted)),
+        "r2": float("nan") if same else float(metrics.r2_score(true, predicted)),
         "mae": float(metrics.mean_absolute_error(true, predicted)),
         "spearman": float("nan") if constant else float(stats.spearmanr(true, predicted).statistic),
     }
 
 
 def headline(target: Target, cells: np.ndarray, predicted: np.ndarray) -> float:
-    """Macro-F1 or R² of predictions for `cells` (indices), over those labelled; NaN where none is."""
+    """Macro-F1 or R² of predictions for `cells` (indices), over those labelled; NaN where fewer than two are."""
     labelled = target.labelled[cells]
     if labelled.sum() < 2:
         return float("nan")
@@ -66,12 +71,18 @@ def interval(
     draws: int,
     rng: np.random.Generator,
 ) -> tuple[float, float]:
-    """95 % bootstrap interval of the headline score; whole groups are drawn where `groups` (code per cell) is given."""
+    """95 % bootstrap interval of the headline score; whole groups are drawn where `groups` (code per cell) is given.
+
+    NaN where there is nothing to draw from: fewer than two cells, or numbers that are all equal.
+    """
+    if len(true) < 2:
+        return float("nan"), float("nan")
     if target.classes:
         values = _macro_f1_draws(true, predicted, len(target.classes), groups, draws, rng)
     else:
         values = _r2_draws(true, predicted, groups, draws, rng)
-    low, high = np.nanpercentile(values, INTERVAL)
+    values = values[~np.isnan(values)]
+    low, high = np.percentile(values, INTERVAL) if values.size else (np.nan, np.nan)
     return float(low), float(high)
 
 
@@ -102,12 +113,17 @@ def _macro_f1_draws(
 def _r2_draws(
     true: np.ndarray, predicted: np.ndarray, groups: np.ndarray | None, draws: int, rng: np.random.Generator
 ) -> np.ndarray:
-    units = np.arange(len(true)) if groups is None else groups
-    names, code = np.unique(units, return_inverse=True)
-    times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
-    weights = times[:, code].astype(float)  # (draws, cells)
-    total = weights.sum(1)
-    mean = weights @ true / total
-    residual = weights @ (true - predicted) ** 2
-    spread = weights @ true**2 - total * mean**2
-    return 1 - np.divide(residual, spread, out=np.full(draws, np.nan), where=spread > 0)
+    """Each draw only weighs units (cells, or whole groups), so their sums are all it needs; NaN where no number varies."""
+    centred = true - true.mean()  # else the squares of large numbers swallow their spread
+    terms = np.stack([np.ones(len(true)), centred, centred**2, (true - predicted) ** 2], axis=1)
+    if groups is not None:
+        code = np.unique(groups, return_inverse=True)[1]
+        terms = np.stack([np.bincount(code, weights=term) for term in terms.T], axis=1)
+    units, block = len(terms), max(1, BLOCK_VALUES // len(terms))
+    sizes = [min(block, draws - start) for start in range(0, draws, block)]
+    chance = np.full(units, 1 / units)
+    sums = np.concatenate([rng.multinomial(units, chance, size=size) @ terms for size in sizes])
+    total, first, second, residual = sums.T
+    spread = second - first**2 / total
+    varies = spread > 1e-9 * second  # less is rounding
+    return 1 - np.divide(residual, spread, out=np.full(draws, np.nan), where=varies)

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from yoto_core.config import GenesConfig
 from yoto_core.errors import ConfigError
-from yoto_core.genes import families_of, match_genes
+from yoto_core.genes import FAMILIES, families_of, match_genes
 from yoto_core.matrices import MatrixKind
 from yoto_core.reading import Dataset
 
@@ -38,10 +38,18 @@ def choose_candidates(data: Dataset, training_cells: np.ndarray, config: GenesCo
     """Genes detected in enough training cells, less the excluded ones, with the included ones whatever their detection.
 
     Raises:
-        ConfigError: A listed gene is not in the data, or no gene is left.
+        ConfigError: A listed gene or family does not exist, a gene is on both lists, or no gene is left.
     """
     included = _listed(data, config.include, "included")
     excluded = set(_listed(data, config.exclude, "excluded"))
+    both = next((gene for gene in included if gene in excluded), None)
+    if both is not None:  # by symbol here and by id there
+        raise ConfigError(
+            f"{data.genes.symbols[both]} is both included and excluded.", hint="Remove it from one of the two lists."
+        )
+    unknown = next((name for name in config.exclude_families if name not in FAMILIES), None)
+    if unknown is not None:
+        raise ConfigError(f"There is no gene family “{unknown}”.", hint=f"Families are {', '.join(FAMILIES)}.")
     detected = np.bincount(data.matrix[training_cells].indices, minlength=data.n_genes)
     keep = detected >= max(MIN_CELLS, config.min_cells_percent / 100 * len(training_cells))
     if config.exclude_families:
@@ -52,7 +60,9 @@ def choose_candidates(data: Dataset, training_cells: np.ndarray, config: GenesCo
     genes = np.flatnonzero(keep)
     if not genes.size:
         raise ConfigError(
-            f"No gene is detected in {config.min_cells_percent:g} % of the training cells.", hint="Lower that percentage."
+            f"No candidate gene is left: none is detected in {config.min_cells_percent:g} % of the training cells"
+            f" (at least {MIN_CELLS}) and not excluded.",
+            hint="Lower that percentage or exclude fewer genes.",
         )
     position = {gene: i for i, gene in enumerate(genes)}
     return Candidates(

@@ -70,13 +70,14 @@ def read_dataset(path: str | Path, *, matrix: str = "auto", name: str = "") -> D
     try:
         with h5py.File(path, "r") as file:
             return _read_h5ad(file, matrix=matrix, name=name or path.name)
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, anndata.io.AnnDataReadError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{path.name} is cut short or damaged ({reason}).", hint="Copy or save the file again.") from error
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise _damaged(path.name, error) from error
 
 
 def from_anndata(adata: anndata.AnnData, *, matrix: str = "auto", name: str = "AnnData") -> Dataset:
     """The same record from an AnnData object (shape `n_obs` × `n_vars`, rows are cells)."""
+    if adata.isbacked:
+        adata = adata.to_memory()
     layers = {f"layers/{key}": (value, adata.var) for key, value in adata.layers.items()}
     found = dict(layers)
     if adata.raw is not None:
@@ -91,25 +92,43 @@ def _read_h5ad(file: h5py.File, *, matrix: str, name: str) -> Dataset:
         raise DataError(f"{name} is HDF5 but not an .h5ad: it has no obs or var.", hint=SAVE_AGAIN)
     if not isinstance(file["obs"], h5py.Group):
         raise DataError(f"{name} was written by an anndata older than 0.7.", hint=SAVE_AGAIN)
-    var = read_elem(file["var"])
-    found: dict[str, tuple[Any, pd.DataFrame]] = {f"layers/{key}": (file["layers"][key], var) for key in file.get("layers", ())}
+    obs, var = _read(file["obs"], name), _read(file["var"], name)
+    if not isinstance(obs, pd.DataFrame) or not isinstance(var, pd.DataFrame):
+        raise DataError(f"{name} is HDF5 but not an .h5ad: its obs or var is no table.", hint=SAVE_AGAIN)
+    found: dict[str, tuple[Any, pd.DataFrame]] = {
+        f"layers/{key}": (file["layers"][key], var) for key in file.get("layers", ())
+    }
     if "raw/X" in file:
-        found["raw.X"] = (file["raw/X"], read_elem(file["raw/var"]))
+        found["raw.X"] = (file["raw/X"], _read(file["raw/var"], name))
     if "X" in file:
         found["X"] = (file["X"], var)
-    return _assemble(found, obs=read_elem(file["obs"]), wanted=matrix, name=name)
+    return _assemble(found, obs=obs, wanted=matrix, name=name)
+
+
+def _read(element: h5py.Group | h5py.Dataset, name: str) -> Any:
+    try:
+        return read_elem(element)
+    except Exception as error:  # whatever anndata says to these bytes, they cannot be read
+        raise _damaged(name, error) from error
+
+
+def _damaged(name: str, error: Exception) -> DataError:
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return DataError(f"{name} is cut short or damaged ({reason}).", hint="Copy or save the file again.")
 
 
 def _assemble(found: Mapping[str, tuple[Any, pd.DataFrame]], *, obs: pd.DataFrame, wanted: str, name: str) -> Dataset:
     if not len(obs):
         raise DataError(f"{name} holds 0 cells.", hint="Check the filter that made it.")
+    if not found:
+        raise DataError(f"{name} holds no expression matrix.", hint="Save raw counts in X or in layers['counts'].")
     if not any(len(var) for _, var in found.values()):
         raise DataError(f"{name} holds 0 genes.", hint="Check the filter that made it.")
     order = sorted(found, key=lambda key: (key != "layers/counts", key != "raw.X", key != "X", key))
     verdicts = tuple(classify(key, sample_values(found[key][0])) for key in order)
     chosen = choose(verdicts, wanted)
     values, var = found[chosen.name]
-    matrix = _as_csr(values)
+    matrix = _as_csr(values, name)
     if matrix.shape != (len(obs), len(var)):
         raise DataError(
             f"{chosen.name} is {matrix.shape[0]:,} × {matrix.shape[1]:,} but there are {len(obs):,} cells and {len(var):,} genes.",
@@ -118,7 +137,11 @@ def _assemble(found: Mapping[str, tuple[Any, pd.DataFrame]], *, obs: pd.DataFram
     _refuse_impossible(matrix, chosen.name)
     cells = pd.Index(obs.index.astype(str))
     repeated = tuple(cells[cells.duplicated()].unique())
-    obs = obs.set_axis(unique_names(list(cells)), axis=0)
+    columns = pd.Index(obs.columns.astype(str))
+    if columns.has_duplicates:
+        twice = columns[columns.duplicated()][0]
+        raise DataError(f"The obs column “{twice}” occurs more than once.", hint="Rename or drop one and save again.")
+    obs = obs.set_axis(unique_names(list(cells)), axis=0).set_axis(columns, axis=1)
     genes = name_genes(var)
     return Dataset(
         name=name,
@@ -133,10 +156,10 @@ def _assemble(found: Mapping[str, tuple[Any, pd.DataFrame]], *, obs: pd.DataFram
     )
 
 
-def _as_csr(values: Any) -> sparse.csr_matrix:
+def _as_csr(values: Any, name: str) -> sparse.csr_matrix:
     """Float32 CSR from whatever the file holds; a dense matrix is never held whole beside it."""
     if isinstance(values, h5py.Group):
-        values = read_elem(values)
+        values = _read(values, name)
     if sparse.issparse(values):
         matrix = sparse.csr_matrix(values).astype(np.float32, copy=False)
     else:
@@ -146,6 +169,9 @@ def _as_csr(values: Any) -> sparse.csr_matrix:
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()
+    if not matrix.data.all():  # a stored zero is not a detected gene
+        matrix = matrix.copy()
+        matrix.eliminate_zeros()
     return matrix
 
 
@@ -153,10 +179,14 @@ def _refuse_impossible(matrix: sparse.csr_matrix, name: str) -> None:
     """The sample may have missed them: look at every value once."""
     bad = int(matrix.nnz - np.isfinite(matrix.data).sum())
     if bad:
-        raise DataError(f"{name} holds {bad:,} values that are NaN or infinite.", hint="Set or filter them and save again.")
+        raise DataError(
+            f"{name} holds {bad:,} values that are NaN or infinite.", hint="Set or filter them and save again."
+        )
     if matrix.nnz and float(matrix.data.min()) < 0:
         count = int((matrix.data < 0).sum())
-        raise DataError(f"{name} holds {count:,} negative values.", hint="Choose a matrix of counts or logs, before scaling.")
+        raise DataError(
+            f"{name} holds {count:,} negative values.", hint="Choose a matrix of counts or logs, before scaling."
+        )
     if not matrix.nnz:
         raise DataError(f"{name} holds only zeros.", hint="Choose another matrix.")
 

@@ -51,7 +51,9 @@ def encode_target(obs: pd.DataFrame, task: TaskConfig, *, min_class_cells: int) 
         ConfigError: No such column, no labels, fewer than two classes left, or numbers that are not numbers.
     """
     if task.obs not in obs:
-        raise ConfigError(f"The data has no obs column “{task.obs}”.", hint=f"It has {', '.join(map(str, obs.columns))}.")
+        raise ConfigError(
+            f"The data has no obs column “{task.obs}”.", hint=f"It has {', '.join(map(str, obs.columns))}."
+        )
     column = obs[task.obs]
     if not column.notna().any():
         raise ConfigError(f"Column “{task.obs}” has no value in any cell.", hint="Choose another column.")
@@ -78,6 +80,8 @@ def without_unseen(target: Target, training_cells: np.ndarray) -> Target:
 
 
 def _encode_numbers(column: pd.Series, task: TaskConfig) -> Target:
+    if pd.api.types.is_complex_dtype(column):
+        column = column.astype(str)  # refused below, by its first value
     numbers = pd.to_numeric(column.astype(object), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     numbers = np.where(np.isfinite(numbers), numbers, np.nan)
     unread = column[column.notna().to_numpy() & np.isnan(numbers)]
@@ -89,11 +93,13 @@ def _encode_numbers(column: pd.Series, task: TaskConfig) -> Target:
     labelled = int((~np.isnan(numbers)).sum())
     if labelled < MIN_LABELLED:
         raise ConfigError(
-            f"Column “{task.obs}” has a number in {labelled} cells.", hint=f"A number needs at least {MIN_LABELLED} cells."
+            f"Column “{task.obs}” has a number in {labelled} cell{'s' if labelled != 1 else ''}.",
+            hint=f"A number needs at least {MIN_LABELLED} cells.",
         )
     if np.nanmin(numbers) == np.nanmax(numbers):
         raise ConfigError(
-            f"Column “{task.obs}” is {np.nanmin(numbers):g} in every cell.", hint="Choose a column whose numbers differ."
+            f"Column “{task.obs}” is {np.nanmin(numbers):g} in every cell.",
+            hint="Choose a column whose numbers differ.",
         )
     return Target(task.obs, "regression", task.weight, (), numbers)
 
@@ -104,7 +110,9 @@ def _encode_classes(column: pd.Series, task: TaskConfig, min_class_cells: int) -
     codes = pd.Categorical(names, categories=list(classes)).codes.astype(np.int64)
     target = Target(task.obs, "classification", task.weight, classes, codes)
     if len(classes) == 1:
-        raise ConfigError(f"Column “{task.obs}” has one class, “{classes[0]}”.", hint="Choose a column with two or more.")
+        raise ConfigError(
+            f"Column “{task.obs}” has one class, “{classes[0]}”.", hint="Choose a column with two or more."
+        )
     counts = target.counts(np.arange(len(codes)))
     small = np.flatnonzero(counts < min_class_cells)
     if len(classes) - small.size < 2:
@@ -121,8 +129,9 @@ def _leave_out(target: Target, codes: np.ndarray) -> Target:
     gone = {target.classes[code]: int(counts[code]) for code in codes}
     kept = [name for name in target.classes if name not in gone]
     if len(kept) < 2:
+        left = f"one class, “{kept[0]}”," if kept else "no class"
         raise ConfigError(
-            f"“{target.task}” keeps one class, “{''.join(kept)}”, among the training cells.",
+            f"“{target.task}” keeps {left} among the training cells.",
             hint="Hold out another group, or drop this task.",
         )
     new_code = np.full(len(target.classes) + 1, UNLABELLED, dtype=np.int64)

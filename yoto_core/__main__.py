@@ -1,0 +1,262 @@
+"""The whole main job without a browser: `python -m yoto_core select|demo|inspect|list|show|predict`.
+
+Exit code 0 done, 1 a defect of ours, 2 bad input (one line on stderr), 130 stopped.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from tqdm import tqdm
+
+from yoto_core.config import GenesConfig, RunConfig, SelectorConfig, SplitConfig, TaskConfig
+from yoto_core.errors import ConfigError, RunError, YotoError
+from yoto_core.genes import FAMILIES, split_list
+from yoto_core.progress import Progress
+
+DONE, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    warnings.filterwarnings("ignore")  # of libraries; what concerns the user is said as findings and errors
+    try:
+        return options.command(options)
+    except YotoError as error:
+        print(f"yoto: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("yoto: stopped.", file=sys.stderr)
+        return STOPPED
+
+
+def task_from_text(text: str) -> TaskConfig:
+    """OBS[:classification|regression][:WEIGHT] as a task."""
+    obs, *rest = text.split(":")
+    values: dict[str, object] = {}
+    for part in rest:
+        if part in ("classification", "regression"):
+            values["kind"] = part
+        else:
+            try:
+                values["weight"] = float(part)
+            except ValueError:
+                raise ConfigError(
+                    f"“{part}” in task “{text}” is neither a kind nor a weight.",
+                    hint="Write OBS, OBS:regression or OBS:classification:2.",
+                ) from None
+    return TaskConfig(obs=obs, **values)
+
+
+def config_from_options(options: argparse.Namespace) -> RunConfig:
+    """The config that the options of `select` describe."""
+    config = RunConfig(
+        tasks=tuple(task_from_text(text) for text in options.task),
+        genes=GenesConfig(
+            include=_read_list(options.include),
+            exclude=_read_list(options.exclude),
+            exclude_families=_families(options.exclude_families),
+        ),
+        split=SplitConfig(group=options.group),
+        selector=SelectorConfig(panel_size=options.panel_size),
+        seed=options.seed,
+    )
+    for pair in options.set:
+        path, equals, text = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {pair} has no “=”.", hint="Write --set section.field=value.")
+        config = config.with_value(path, text)
+    return config
+
+
+def _select(options: argparse.Namespace) -> int:
+    return _run(Path(options.data), Path(options.data).name, config_from_options(options), options.out)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from yoto_core.demo import DEMO_FILE, DEMO_NAME, demo_config
+
+    return _run(DEMO_FILE, DEMO_NAME, demo_config(), options.out)
+
+
+def _run(data_path: Path, name: str, config: RunConfig, out: str | None) -> int:
+    from yoto_core import report, runs
+    from yoto_core.reading import read_dataset
+    from yoto_core.worker import carry_out
+
+    data = read_dataset(data_path, matrix=config.genes.matrix, name=name)
+    folder = runs.create_run(config, data_path=data_path, data_name=name, data_digest=data.digest)
+    if out:
+        folder = _move(folder, Path(out))
+    asked: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: asked.append(number))
+    try:
+        with _Bar() as bar:
+            status = carry_out(folder, on_progress=bar, should_stop=lambda: bool(asked))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if status.state == "stopped":
+        print(f"yoto: {status.message} {folder}", file=sys.stderr)
+        return STOPPED
+    if status.state == "failed":
+        print(f"yoto: {status.message} {status.hint}", file=sys.stderr)
+        return FAILED if "unexpected" in status.message else BAD_INPUT
+    print(report.as_text(runs.load_run(folder)))
+    print(f"\nRun folder: {folder}")
+    return DONE
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from yoto_core import report
+    from yoto_core.reading import read_dataset
+
+    facts = report.describe_data(read_dataset(options.data))
+    print(json.dumps(facts, indent=1, ensure_ascii=False) if options.json else report.data_as_text(facts))
+    return DONE
+
+
+def _list(_options: argparse.Namespace) -> int:
+    from yoto_core import report, runs
+
+    print(report.runs_as_text(runs.list_runs()))
+    return DONE
+
+
+def _show(options: argparse.Namespace) -> int:
+    from yoto_core import report, runs
+    from yoto_core.status import read_status
+
+    folder = _run_folder(options.run)
+    status = read_status(folder)
+    print(f"{status.state}: {status.message} {status.hint}".strip())
+    if (folder / "panel.csv").exists():
+        print(report.as_text(runs.load_run(folder)))
+    return DONE
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from yoto_core import runs
+    from yoto_core.folders import write_text
+    from yoto_core.predict import predict
+    from yoto_core.reading import read_dataset
+
+    table = predict(runs.load_model(_run_folder(options.run)), read_dataset(options.data))
+    write_text(Path(options.out), table.to_csv(index_label="cell"))
+    print(f"{len(table):,} cells labelled: {options.out}")
+    return DONE
+
+
+class _Bar:
+    """A progress bar on a terminal, one plain line per phase otherwise."""
+
+    def __init__(self) -> None:
+        self.bar: tqdm | None = None
+        self.message = ""
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def __call__(self, progress: Progress) -> None:
+        if not sys.stderr.isatty():
+            if progress.message != self.message:
+                print(progress.message, file=sys.stderr)
+            self.message = progress.message
+            return
+        if self.bar is None or self.message != progress.phase:
+            self.__exit__()
+            self.bar = tqdm(total=progress.total, file=sys.stderr, leave=False)
+            self.message = progress.phase
+        self.bar.set_description(progress.message)
+        self.bar.total = progress.total
+        self.bar.update(progress.done - self.bar.n)
+
+
+def _run_folder(name: str) -> Path:
+    from yoto_core.folders import run_folder
+
+    return Path(name) if Path(name).is_dir() else run_folder(name)
+
+
+def _move(folder: Path, target: Path) -> Path:
+    if target.exists():
+        raise RunError(f"{target} exists already.", hint="Name a folder that does not exist yet.")
+    import shutil
+
+    from yoto_core.folders import saving
+
+    with saving():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.move(folder, target))
+
+
+def _read_list(path: str | None) -> tuple[str, ...]:
+    if not path:
+        return ()
+    try:
+        return split_list(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(f"The gene list {path} cannot be read.", hint="Give a text file with one gene per line.") from None
+
+
+def _families(text: str) -> tuple[str, ...]:
+    names = split_list(text or "")
+    unknown = [name for name in names if name not in FAMILIES]
+    if unknown:
+        raise ConfigError(f"There is no gene family “{unknown[0]}”.", hint=f"Families are {', '.join(FAMILIES)}.")
+    return names
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m yoto_core", description="Choose a gene panel from labelled cells.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    select = commands.add_parser("select", help="choose a panel from a data file")
+    select.set_defaults(command=_select)
+    select.add_argument("data", metavar="DATA", help="an .h5ad file")
+    select.add_argument(
+        "--task", action="append", required=True, metavar="OBS[:KIND][:WEIGHT]", help="an obs column to predict; repeat"
+    )
+    select.add_argument("--panel-size", type=int, required=True, metavar="K", help="how many genes")
+    select.add_argument("--group", default="", metavar="OBS", help="hold out whole groups, for instance donors")
+    select.add_argument("--include", metavar="FILE", help="genes that the panel must hold")
+    select.add_argument("--exclude", metavar="FILE", help="genes that it must not hold")
+    select.add_argument("--exclude-families", metavar="A,B", help=f"of {', '.join(FAMILIES)}")
+    select.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same panel")
+    select.add_argument("--set", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="any other setting")
+    select.add_argument("--out", metavar="DIR", help="where the run folder goes (default: with the other runs)")
+
+    demo = commands.add_parser("demo", help="the main job on the shipped data, start to finish")
+    demo.set_defaults(command=_demo)
+    demo.add_argument("--out", metavar="DIR", help="where the run folder goes")
+
+    inspect = commands.add_parser("inspect", help="what a data file holds and what it can be used for")
+    inspect.set_defaults(command=_inspect)
+    inspect.add_argument("data", metavar="DATA")
+    inspect.add_argument("--json", action="store_true", help="as JSON")
+
+    commands.add_parser("list", help="runs of this machine").set_defaults(command=_list)
+
+    show = commands.add_parser("show", help="the result of one run")
+    show.set_defaults(command=_show)
+    show.add_argument("run", metavar="RUN", help="a run id or a run folder")
+
+    predict = commands.add_parser("predict", help="label new cells with a run's model")
+    predict.set_defaults(command=_predict)
+    predict.add_argument("run", metavar="RUN")
+    predict.add_argument("data", metavar="DATA")
+    predict.add_argument("--out", required=True, metavar="FILE", help="a .csv file")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

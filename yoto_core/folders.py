@@ -1,0 +1,110 @@
+"""Run folders: where runs live, their ids, and files that are either whole or not there.
+
+`$YOTO_HOME/runs/<id>/`; the id is 128 random bits in hex, so a link cannot be guessed.
+"""
+
+import errno
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from yoto_core.errors import RunError
+
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def home() -> Path:
+    """`$YOTO_HOME`, or `.yoto` in the user's home folder."""
+    return Path(os.environ.get("YOTO_HOME") or Path.home() / ".yoto")
+
+
+def runs_folder() -> Path:
+    """Where all runs of this machine live."""
+    return home() / "runs"
+
+
+def run_folder(run_id: str) -> Path:
+    """The folder of a run by its id (RunError where the id is malformed or unknown)."""
+    if not RUN_ID.fullmatch(run_id):
+        raise RunError(f"“{run_id[:40]}” is not a run id.", hint="A run id has 32 characters, 0-9 and a-f.")
+    folder = runs_folder() / run_id
+    if not folder.is_dir():
+        raise RunError(f"There is no run {run_id} on this machine.", hint="It may have been deleted.")
+    return folder
+
+
+def create_folder(files: dict[str, Any]) -> Path:
+    """A new run folder that appears at once with these JSON files in it."""
+    run_id = secrets.token_hex(16)
+    with saving():
+        runs_folder().mkdir(parents=True, exist_ok=True)
+        hidden = runs_folder() / f".new-{run_id}"
+        hidden.mkdir()
+        try:
+            for name, content in files.items():
+                write_json(hidden / name, content)
+            hidden.rename(runs_folder() / run_id)
+        except BaseException:
+            shutil.rmtree(hidden, ignore_errors=True)
+            raise
+    return runs_folder() / run_id
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a file under a temporary name, then put it in place: readers see the old file or the new one."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with saving():
+        try:
+            write(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, whole or not at all; NaN becomes null."""
+    write_text(path, json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON (RunError where the file is missing or broken)."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"The run has no {path.name}.", hint="It did not get that far; run it again.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise RunError(f"{path.name} of the run is damaged.", hint="Run it again from the same design.") from None
+
+
+@contextmanager
+def saving() -> Iterator[None]:
+    """Turn the disk's refusals into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RunError(f"The disk that holds {home()} is full.", hint="Free some space, then run again.") from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise RunError(f"{home()} cannot be written.", hint="Set YOTO_HOME to a folder you may write to.") from error
+        raise
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):  # a numpy scalar
+        value = value.item()
+    return None if isinstance(value, float) and value != value else value

@@ -1,0 +1,173 @@
+"""The corridor: every room once, in order, from a data set and a config to a finished run in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from yoto_core import runtime
+from yoto_core.attribution import Reason, explain
+from yoto_core.checks import Finding, check_data, check_fit
+from yoto_core.config import RunConfig
+from yoto_core.evaluation import Evaluation, Evaluator
+from yoto_core.panel import Panel
+from yoto_core.panel_model import PanelModel
+from yoto_core.predict import predict
+from yoto_core.preprocess import Candidates, choose_candidates
+from yoto_core.progress import OnProgress, Progress, ShouldStop, never, silent
+from yoto_core.reading import Dataset, from_anndata
+from yoto_core.splits import Split, split_cells
+from yoto_core.targets import Target, encode_target, without_unseen
+from yoto_core.training import TrainResult, train
+
+
+@dataclass(frozen=True)
+class Design:
+    """A config met its data: who is held out, which genes may enter, what each task asks, and what to know about it."""
+
+    candidates: Candidates
+    targets: tuple[Target, ...]
+    split: Split
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: the panel, the model that reads it, and its scores (None where stopped before they were measured)."""
+
+    config: RunConfig
+    panel: Panel
+    panel_table: pd.DataFrame = field(repr=False)
+    model: PanelModel = field(repr=False)
+    history: pd.DataFrame = field(repr=False)
+    evaluation: Evaluation | None
+    summary: dict[str, object] = field(repr=False)  # about the data: digest, shape, verdicts, split, findings
+    timing: dict[str, float]
+    versions: dict[str, str] = field(repr=False)
+
+    def predict(self, adata: AnnData) -> pd.DataFrame:
+        """Label new cells (shape `n_obs` × `n_vars`, rows are cells): one row per cell, columns per task.
+
+        Raises:
+            DataError: A panel gene is missing.
+        """
+        return predict(self.model, from_anndata(adata))
+
+
+def select(
+    adata: AnnData, config: RunConfig, *, on_progress: OnProgress = silent, should_stop: ShouldStop = never
+) -> Run:
+    """Choose a panel, train its model and score both, in this process and without files.
+
+    Args:
+        adata: Labelled cells, shape `n_obs` × `n_vars`, rows are cells.
+        config: What to predict, how many genes, and everything else.
+        on_progress: Called with a `Progress` at every step.
+        should_stop: Asked between steps; True raises `Stopped`.
+
+    Raises:
+        DataError: The data cannot be used.
+        ConfigError: The config does not fit the data.
+        Stopped: `should_stop` said so.
+    """
+    data = from_anndata(adata, matrix=config.genes.matrix)
+    run, fitted, trained = choose_panel(data, config, on_progress=on_progress, should_stop=should_stop)
+    return replace(
+        run, evaluation=compare(fitted, trained, config, on_progress=on_progress, should_stop=should_stop)
+    )
+
+
+def design(data: Dataset, config: RunConfig) -> Design:
+    """Split the cells, choose the candidate genes and check that the config fits (DataError, ConfigError)."""
+    encoded = [encode_target(data.obs, task, min_class_cells=config.split.min_class_cells) for task in config.tasks]
+    split = split_cells(data.obs, encoded, config.split, seed=config.seed)
+    targets = tuple(without_unseen(target, split.train) for target in encoded)
+    candidates = choose_candidates(data, split.train, config.genes)
+    findings = check_data(data) + check_fit(config, candidates, targets, split)
+    return Design(candidates, targets, split, findings)
+
+
+def choose_panel(
+    data: Dataset, config: RunConfig, *, on_progress: OnProgress = silent, should_stop: ShouldStop = never
+) -> tuple[Run, Design, TrainResult]:
+    """Choose the panel and train its model; scores against rivals follow in `compare`.
+
+    Raises:
+        ConfigError: The config does not fit the data.
+        Stopped: `should_stop` said so.
+    """
+    on_progress(Progress("preparing", 0, 1, "Splitting cells and choosing candidate genes"))
+    fitted = design(data, config)
+    trained = train(
+        fitted.candidates, fitted.targets, fitted.split, config, on_progress=on_progress, should_stop=should_stop
+    )
+    panel = _panel(fitted.candidates, trained, config)
+    validation = fitted.split.validation
+    columns = fitted.candidates.matrix[validation][:, trained.order].toarray()
+    reasons = explain(trained.model, columns, fitted.targets, validation)
+    run = Run(
+        config=config,
+        panel=panel,
+        panel_table=_panel_table(panel, reasons),
+        model=trained.model,
+        history=pd.DataFrame(trained.history),
+        evaluation=None,
+        summary=_summary(data, fitted),
+        timing={"training_seconds": trained.seconds},
+        versions=runtime.versions(),
+    )
+    return run, fitted, trained
+
+
+def compare(
+    fitted: Design,
+    trained: TrainResult,
+    config: RunConfig,
+    *,
+    on_progress: OnProgress = silent,
+    should_stop: ShouldStop = never,
+) -> Evaluation:
+    """Score the panel and its rivals on held-out cells (Stopped where `should_stop` said so)."""
+    evaluator = Evaluator(fitted.candidates, fitted.targets, fitted.split, config)
+    return evaluator.evaluate(trained.order, trained.model, on_progress=on_progress, should_stop=should_stop)
+
+
+def _panel(candidates: Candidates, trained: TrainResult, config: RunConfig) -> Panel:
+    included = set(candidates.included)
+    return Panel(
+        genes=tuple(candidates.symbols[gene] for gene in trained.order),
+        gene_ids=tuple(candidates.ids[gene] for gene in trained.order),
+        scores=tuple(float(score) for score in trained.scores),
+        stability=tuple(float(share) for share in trained.stability),
+        included=tuple(int(gene) in included for gene in trained.order),
+        panel_size=config.selector.panel_size,
+    )
+
+
+def _panel_table(panel: Panel, reasons: Sequence[Reason]) -> pd.DataFrame:
+    table = panel.table()
+    table["tasks"] = [", ".join(reason.tasks) for reason in reasons]
+    table["reason"] = [reason.sentence for reason in reasons]
+    return table
+
+
+def _summary(data: Dataset, fitted: Design) -> dict[str, object]:
+    split = fitted.split
+    return {
+        "name": data.name,
+        "digest": data.digest,
+        "cells": data.n_cells,
+        "genes": data.n_genes,
+        "candidate_genes": fitted.candidates.n_genes,
+        "matrix": data.chosen,
+        "matrices": [{"name": v.name, "kind": v.kind, "evidence": v.evidence} for v in data.verdicts],
+        "split": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
+        "held_out_groups": list(split.held_out),
+        "tasks": [
+            {"task": t.task, "kind": t.kind, "classes": list(t.classes), "labelled": int(np.sum(t.labelled))}
+            for t in fitted.targets
+        ],
+        "findings": [{"level": f.level, "message": f.message, "hint": f.hint} for f in fitted.findings],
+    }

@@ -1,0 +1,113 @@
+"""A data set or a run in words and plain tables: what the shell prints, and the facts the Data page shows."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from yoto_core.checks import check_data
+from yoto_core.columns import describe_columns
+from yoto_core.evaluation import JUDGE_LABELS, METHODS
+from yoto_core.genes import families_of
+from yoto_core.metrics import HEADLINE
+from yoto_core.pipeline import Run
+from yoto_core.reading import Dataset
+from yoto_core.runs import Listed
+
+METRIC_LABELS = {
+    "macro_f1": "macro-F1",
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy": "accuracy",
+    "r2": "R²",
+    "mae": "mean absolute error",
+    "spearman": "Spearman",
+}
+
+
+def describe_data(data: Dataset) -> dict[str, object]:
+    """Facts about a data set as plain values: size, matrices with evidence, columns with advice, findings."""
+    per_cell = np.diff(data.matrix.indptr)
+    totals = np.asarray(data.matrix.sum(axis=1)).ravel()
+    mito = np.array(["mito" in families_of(symbol) for symbol in data.genes.symbols])
+    share = data.matrix[:, np.flatnonzero(mito)].sum() / totals.sum() if mito.any() else 0.0
+    return {
+        "name": data.name,
+        "digest": data.digest,
+        "cells": data.n_cells,
+        "genes": data.n_genes,
+        "genes_per_cell_median": int(np.median(per_cell)),
+        "counts_per_cell_median": float(np.median(totals)) if data.kind == "counts" else None,
+        "mitochondrial_percent": float(100 * share) if data.kind == "counts" else None,
+        "zero_percent": 100 * (1 - data.matrix.nnz / max(1, data.n_cells * data.n_genes)),
+        "undetected_genes": int(data.n_genes - len(np.unique(data.matrix.indices))),
+        "chosen_matrix": data.chosen,
+        "matrices": [{"name": v.name, "kind": v.kind, "evidence": v.evidence} for v in data.verdicts],
+        "columns": [
+            {
+                "name": c.name, "role": c.role, "kind": c.kind, "reason": c.reason, "levels": c.levels,
+                "smallest": c.smallest, "missing": c.missing,
+            }
+            for c in describe_columns(data.obs)
+        ],
+        "findings": [{"level": f.level, "message": f.message, "hint": f.hint} for f in check_data(data)],
+    }  # fmt: skip
+
+
+def data_as_text(facts: dict[str, object]) -> str:
+    """The same facts for a terminal."""
+    lines = [
+        f"{facts['name']}: {facts['cells']:,} cells × {facts['genes']:,} genes,"
+        f" {facts['genes_per_cell_median']:,} genes per cell (median), {facts['zero_percent']:.1f} % zeros",
+        "",
+        f"Matrix used: {facts['chosen_matrix']}",
+        *(f"  {m['name']}: {m['kind']} ({m['evidence']})" for m in facts["matrices"]),
+    ]
+    for role, title in (("task", "Likely tasks"), ("group", "Likely groups to hold out"), ("neither", "Neither")):
+        columns = [c for c in facts["columns"] if c["role"] == role]
+        if columns:
+            lines += ["", f"{title}:"]
+            lines += [
+                f"  {c['name']} ({c['kind']}): {c['reason']}" + (f"; {c['missing']:,} missing" if c["missing"] else "")
+                for c in columns
+            ]
+    lines += ["", *(f"{f['level']}: {f['message']} {f['hint']}".strip() for f in facts["findings"])]
+    return "\n".join(lines).strip()
+
+
+def score_table(scores: pd.DataFrame, task: str) -> pd.DataFrame:
+    """Headline scores of one task: one row per method, best independent mean first, one column per judge."""
+    here = scores[(scores["task"] == task) & scores["metric"].isin(HEADLINE.values())]
+    table = here.pivot(index="method", columns="judge", values="value")
+    table = table.reindex(columns=[judge for judge in JUDGE_LABELS if judge in table])
+    return table.sort_values("mean", ascending=False, na_position="last")
+
+
+def as_text(run: Run) -> str:
+    """The panel and its scores for a terminal."""
+    panel = run.panel_table[["rank", "gene", "gene_id", "tasks", "reason"]].to_string(index=False)
+    parts = [f"Panel of {run.panel.panel_size} genes from {run.summary['name']}", panel]
+    if run.evaluation is None:
+        return "\n\n".join([*parts, "The run was stopped before its scores were measured."])
+    for task in run.config.tasks:
+        metric = METRIC_LABELS[HEADLINE[task.kind]]
+        table = score_table(run.evaluation.scores, task.obs)
+        table = table.rename(index=METHODS, columns=JUDGE_LABELS).rename_axis(index=None, columns=None)
+        parts.append(f"{task.obs}: {metric} on {run.summary['split']['test']:,} held-out cells")
+        parts.append(table.to_string(float_format="{:.3f}".format, na_rep="–"))
+    parts.append(f"Training took {run.timing['training_seconds']:.1f} s.")
+    return "\n\n".join(parts)
+
+
+def runs_as_text(listed: Sequence[Listed]) -> str:
+    """One line per run, newest first."""
+    if not listed:
+        return "No runs yet. Try: python -m yoto_core demo"
+    lines = []
+    for run in listed:
+        when = datetime.fromtimestamp(run.status.created).strftime("%Y-%m-%d %H:%M") if run.status.created else "?"
+        what = ""
+        if run.config is not None:
+            what = f"{run.config.selector.panel_size} genes for {', '.join(task.obs for task in run.config.tasks)}"
+        lines.append(f"{run.run_id}  {when}  {run.status.state:<11}  {what}")
+    return "\n".join(lines)

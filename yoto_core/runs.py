@@ -1,0 +1,173 @@
+"""Save a run into its folder and read it back; list the runs of this machine.
+
+Every file is written whole; `schema` in model.json and metrics.json lets later versions read old folders.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from yoto_core.config import RunConfig
+from yoto_core.errors import RunError, YotoError
+from yoto_core.evaluation import Evaluation
+from yoto_core.folders import RUN_ID, create_folder, read_json, runs_folder, write_json, write_text, write_whole
+from yoto_core.model import Head
+from yoto_core.panel import Panel
+from yoto_core.panel_model import PanelModel
+from yoto_core.pipeline import Run
+from yoto_core.status import Status, queued, read_status
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One line of the list of runs."""
+
+    run_id: str
+    status: Status
+    config: RunConfig | None  # None where its config cannot be read
+
+
+def create_run(config: RunConfig, *, data_path: Path, data_name: str, data_digest: str) -> Path:
+    """A queued run on disk: all that a worker needs to carry it out."""
+    return create_folder(
+        {
+            "config.json": {"schema": SCHEMA, **config.to_dict()},
+            "data.json": {"path": str(Path(data_path).resolve()), "name": data_name, "digest": data_digest},
+            "status.json": asdict(queued()),
+        }
+    )
+
+
+def read_config(folder: Path) -> RunConfig:
+    """The config that a run was made with."""
+    values = read_json(folder / "config.json")
+    _check_schema(values.pop("schema", None))
+    return RunConfig.from_dict(values)
+
+
+def save_panel(folder: Path, run: Run) -> None:
+    """Write panel, model, history and what is known of the data."""
+    write_text(folder / "panel.csv", run.panel_table.to_csv(index=False))
+    write_text(folder / "history.csv", run.history.to_csv(index=False))
+    write_whole(folder / "model.safetensors", lambda part: save_file(run.model.tensors, part))
+    write_json(
+        folder / "model.json",
+        {
+            "schema": SCHEMA,
+            "genes": run.model.genes,
+            "gene_ids": run.model.gene_ids,
+            "heads": [asdict(head) for head in run.model.heads],
+        },
+    )
+    write_json(folder / "data.json", {**read_json(folder / "data.json"), **run.summary})
+
+
+def save_evaluation(folder: Path, run: Run) -> None:
+    """Write the scores and the held-out predictions."""
+    scores = run.evaluation
+    write_whole(folder / "predictions.parquet", lambda part: scores.predictions.to_parquet(part, index=False))
+    write_json(
+        folder / "metrics.json",
+        {
+            "schema": SCHEMA,
+            "scores": scores.scores.to_dict("records"),
+            "classes": scores.classes.to_dict("records"),
+            "confusion": {t: {"classes": list(c), "counts": c.to_numpy().tolist()} for t, c in scores.confusion.items()},
+            "panels": scores.panels,
+            "timing": run.timing,
+            "versions": run.versions,
+        },
+    )
+
+
+def load_run(path: str | Path) -> Run:
+    """Read a run back from its folder.
+
+    Raises:
+        RunError: The folder is missing, holds no panel, is damaged, or was written by a newer version.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise RunError(f"There is no run folder {folder.name}.", hint="Check the path.")
+    config = read_config(folder)
+    panel_table = _read_table(folder / "panel.csv")
+    panel = Panel(
+        genes=tuple(panel_table["gene"]),
+        gene_ids=tuple(panel_table["gene_id"]),
+        scores=tuple(panel_table["score"].astype(float)),
+        stability=tuple(panel_table["stability"].astype(float)),
+        included=tuple(panel_table["included"] == "True"),
+        panel_size=config.selector.panel_size,
+    )
+    numbers = {"rank": int, "score": float, "stability": float}
+    metrics = read_json(folder / "metrics.json") if (folder / "metrics.json").exists() else None
+    return Run(
+        config=config,
+        panel=panel,
+        panel_table=panel_table.astype(numbers).assign(included=list(panel.included)),
+        model=load_model(folder),
+        history=_read_table(folder / "history.csv").apply(pd.to_numeric, errors="coerce"),
+        evaluation=_evaluation(folder, metrics) if metrics else None,
+        summary=read_json(folder / "data.json"),
+        timing=metrics["timing"] if metrics else {},
+        versions=metrics["versions"] if metrics else {},
+    )
+
+
+def load_model(folder: Path) -> PanelModel:
+    """The predictor of a run, from two files that hold numbers and names and nothing that runs."""
+    about = read_json(folder / "model.json")
+    _check_schema(about.get("schema"))
+    try:
+        tensors = load_file(folder / "model.safetensors")
+    except (SafetensorError, OSError) as error:
+        raise RunError("model.safetensors of the run is missing or damaged.", hint="Run it again.") from error
+    heads = tuple(Head(head["task"], tuple(head["classes"]), head["mean"], head["spread"]) for head in about["heads"])
+    return PanelModel(tuple(about["genes"]), tuple(about["gene_ids"]), heads, tensors)
+
+
+def list_runs() -> list[Listed]:
+    """Every run of this machine, newest first; a folder that cannot be read is listed without its config."""
+    folders = [folder for folder in runs_folder().glob("*") if RUN_ID.fullmatch(folder.name)]
+    return sorted((_listed(folder) for folder in folders), key=lambda run: -run.status.created)
+
+
+def _listed(folder: Path) -> Listed:
+    try:
+        return Listed(folder.name, read_status(folder), read_config(folder))
+    except YotoError as error:
+        return Listed(folder.name, Status(state="failed", message=str(error.args[0]), hint=error.hint), None)
+
+
+def _evaluation(folder: Path, metrics: dict[str, object]) -> Evaluation:
+    _check_schema(metrics.get("schema"))
+    return Evaluation(
+        scores=pd.DataFrame(metrics["scores"]).astype({"value": float, "low": float, "high": float}),
+        classes=pd.DataFrame(metrics["classes"], columns=["task", "class", "precision", "recall", "f1", "cells"]),
+        confusion={
+            task: pd.DataFrame(found["counts"], index=found["classes"], columns=found["classes"])
+            for task, found in metrics["confusion"].items()
+        },
+        predictions=pd.read_parquet(folder / "predictions.parquet"),
+        panels={name: tuple(genes) for name, genes in metrics["panels"].items()},
+    )
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise RunError(f"The run has no {path.name}.", hint="It did not get that far; run it again.") from None
+    except pd.errors.ParserError:
+        raise RunError(f"{path.name} of the run is damaged.", hint="Run it again from the same design.") from None
+
+
+def _check_schema(schema: object) -> None:
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise RunError(f"The run has schema {json.dumps(schema)}; this version reads up to {SCHEMA}.", hint="Update YOTO.")
