@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yoto_core import config as settings
 from yoto_core.config import (
     EvaluationConfig,
     GenesConfig,
@@ -312,7 +311,3 @@ def test_an_unknown_setting_is_refused_with_the_known_ones(path):
 def test_text_that_does_not_fit_a_setting_is_refused(path, text, message):
     with pytest.raises(ConfigError, match=message):
         RunConfig(tasks=TASKS).with_value(path, text)
-
-
-def test_only_settings_modules_public_names_carry_settings():
-    assert {name for name in settings.SECTIONS} == {"genes", "split", "selector", "training", "evaluation"}

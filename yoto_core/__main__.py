@@ -9,7 +9,6 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
@@ -205,7 +204,9 @@ def _read_list(path: str | None) -> tuple[str, ...]:
     try:
         return split_list(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
-        raise ConfigError(f"The gene list {path} cannot be read.", hint="Give a text file with one gene per line.") from None
+        raise ConfigError(
+            f"The gene list {path} cannot be read.", hint="Give a text file with one gene per line."
+        ) from None
 
 
 def _families(text: str) -> tuple[str, ...]:

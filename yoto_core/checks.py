@@ -30,7 +30,11 @@ def check_data(data: Dataset) -> tuple[Finding, ...]:
     findings = []
     if data.kind == "normalised":
         findings.append(
-            Finding("warning", f"{data.chosen} is normalised but not logged.", "Its logarithm is used; raw counts are better.")
+            Finding(
+                "warning",
+                f"{data.chosen} is normalised but not logged.",
+                "Its logarithm is used; raw counts are better.",
+            )
         )
     if data.kind == "log-normalised":
         findings.append(Finding("note", f"{data.chosen} is already log-normalised and used as it is."))
@@ -54,7 +58,9 @@ def check_data(data: Dataset) -> tuple[Finding, ...]:
         )
     empty = int((np.diff(data.matrix.indptr) == 0).sum())
     if empty:
-        findings.append(Finding("warning", f"{empty:,} cells have no counts at all.", "Remove them before designing a panel."))
+        findings.append(
+            Finding("warning", f"{empty:,} cells have no counts at all.", "Remove them before designing a panel.")
+        )
     if not any(data.genes.ids):
         findings.append(Finding("note", "The file holds no Ensembl ids.", "Exports carry symbols only."))
     return tuple(findings)
@@ -70,7 +76,9 @@ def check_fit(
     """
     k, n = config.selector.panel_size, candidates.n_genes
     if k >= n:
-        raise ConfigError(f"The panel size is {k} but there are {n:,} candidate genes.", hint=f"Choose at most {n - 1:,}.")
+        raise ConfigError(
+            f"The panel size is {k} but there are {n:,} candidate genes.", hint=f"Choose at most {n - 1:,}."
+        )
     findings = [finding for target in targets for finding in _check_target(target, split, config)]
     if split.groups is not None:
         left_out = int((split.groups < 0).sum())
@@ -113,7 +121,9 @@ def _check_classes(target: Target, split: Split) -> list[Finding]:
     few = [name for name, cells in zip(target.classes, held_out, strict=True) if 0 < cells < FEW_CELLS]
     findings = []
     if absent:
-        findings.append(Finding("warning", f"No held-out cell is {' or '.join(absent)} ({target.task}).", "It is not scored."))
+        findings.append(
+            Finding("warning", f"No held-out cell is {' or '.join(absent)} ({target.task}).", "It is not scored.")
+        )
     if few:
         findings.append(
             Finding(
@@ -124,6 +134,7 @@ def _check_classes(target: Target, split: Split) -> list[Finding]:
         )
     if (held_out > 0).sum() < 2:
         raise ConfigError(
-            f"Only one class of “{target.task}” is among the held-out cells.", hint="Hold out another group or more cells."
+            f"Only one class of “{target.task}” is among the held-out cells.",
+            hint="Hold out another group or more cells.",
         )
     return findings

@@ -288,8 +288,7 @@ class RunConfig(Settings):
             raise ConfigError("These are not the settings of a run.", hint="Use a config.json of this program.")
         values = dict(values)
         tasks = tuple(_build(TaskConfig, task) for task in values.pop("tasks", ()))
-        sections = {spec.name: spec.type for spec in fields(cls) if spec.name in SECTIONS}
-        made = {name: _build(kind, values.pop(name)) for name, kind in sections.items() if name in values}
+        made = {name: _build(kind, values.pop(name)) for name, kind in section_types().items() if name in values}
         return _build(cls, {"tasks": tasks, **made, **values})
 
     def with_value(self, path: str, text: str) -> "RunConfig":
@@ -312,9 +311,15 @@ class RunConfig(Settings):
 SECTIONS = ("genes", "split", "selector", "training", "evaluation")
 
 
+def section_types() -> dict[str, type[Settings]]:
+    """The sections of a run's config by name."""
+    hints = get_type_hints(RunConfig)
+    return {name: hints[name] for name in SECTIONS}
+
+
 def setting_paths() -> tuple[str, ...]:
     """Every `section.field` that the shell's --set takes."""
-    owners = {"": RunConfig, **{spec.name: spec.type for spec in fields(RunConfig) if spec.name in SECTIONS}}
+    owners = {"": RunConfig, **section_types()}
     return tuple(
         f"{section}.{spec.name}".lstrip(".")
         for section, owner in owners.items()

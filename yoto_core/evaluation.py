@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import joblib
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from yoto_core import metrics, runtime
 from yoto_core.baselines import BASELINES, LearningCells, panel_of
@@ -79,7 +78,11 @@ class Evaluator:
             Stopped: `should_stop` said so between two learners.
         """
         own = model.predict(self.held_out[:, order].toarray())
-        rows = [row for target, answer in zip(self.targets, own, strict=True) for row in self._rows(target, "yoto", "yoto", answer.values)]
+        rows = [
+            row
+            for target, answer in zip(self.targets, own, strict=True)
+            for row in self._rows(target, "yoto", "yoto", answer.values)
+        ]
         panels = {"yoto": [order]}
         k = len(order)
         steps = len(BASELINES)
@@ -135,9 +138,7 @@ class Evaluator:
         values = (metrics.class_scores if target.classes else metrics.number_scores)(true, predicted)
         groups = None if self.split.groups is None else self.split.groups[self.split.test][labelled]
         rng = runtime.random_state(self.config.seed, f"{target.task} {method} {judge} {draw}")
-        low, high = metrics.interval(
-            target, true, predicted, groups, draws=self.config.evaluation.bootstrap, rng=rng
-        )
+        low, high = metrics.interval(target, true, predicted, groups, draws=self.config.evaluation.bootstrap, rng=rng)
         main = metrics.HEADLINE[target.kind]
         return [
             {
@@ -189,7 +190,9 @@ def _summarise(rows: pd.DataFrame) -> pd.DataFrame:
     keys, figures = ["task", "method", "judge", "metric"], ["value", "low", "high", "cells"]
     scores = rows.groupby(keys, sort=False)[figures].mean().reset_index()
     independent = scores[scores["judge"].isin([judge.name for judge in JUDGES])]
-    mean = independent.groupby(["task", "method", "metric"], sort=False)[figures].mean().reset_index().assign(judge="mean")
+    mean = (
+        independent.groupby(["task", "method", "metric"], sort=False)[figures].mean().reset_index().assign(judge="mean")
+    )
     return pd.concat([scores, mean[scores.columns]], ignore_index=True).astype({"cells": int})
 
 

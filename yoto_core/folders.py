@@ -96,7 +96,9 @@ def saving() -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RunError(f"The disk that holds {home()} is full.", hint="Free some space, then run again.") from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise RunError(f"{home()} cannot be written.", hint="Set YOTO_HOME to a folder you may write to.") from error
+            raise RunError(
+                f"{home()} cannot be written.", hint="Set YOTO_HOME to a folder you may write to."
+            ) from error
         raise
 
 

@@ -54,7 +54,7 @@ def name_genes(var: pd.DataFrame) -> GeneNames:
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """The same names, where a repeated one gets the first free suffix -1, -2, …"""
+    """The same names, where a repeated one gets the first free suffix of -1, -2 and so on."""
     taken, result, seen, suffix = set(names), [], set(), Counter()
     for name in names:
         unique = name

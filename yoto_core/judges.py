@@ -49,7 +49,12 @@ JUDGES = (
         lambda seed: RandomForestClassifier(TREES, random_state=seed),
         lambda seed: RandomForestRegressor(TREES, max_features="sqrt", random_state=seed),
     ),
-    Judge("knn", "Nearest neighbours", lambda _: KNeighborsClassifier(NEIGHBOURS), lambda _: KNeighborsRegressor(NEIGHBOURS)),
+    Judge(
+        "knn",
+        "Nearest neighbours",
+        lambda _: KNeighborsClassifier(NEIGHBOURS),
+        lambda _: KNeighborsRegressor(NEIGHBOURS),
+    ),
 )
 
 CHANCE = Judge(

@@ -72,7 +72,7 @@ def choose(verdicts: tuple[Verdict, ...], wanted: str) -> Verdict:
 
 
 def sample_values(matrix: object) -> np.ndarray:
-    """Up to 200,000 stored non-zero values of a matrix, in memory or on disk, spread over its length."""
+    """Up to 200,000 stored non-zero values (or 20 dense rows) of a matrix, in memory or on disk, spread over its length."""
     if isinstance(matrix, h5py.Group):
         matrix = matrix["data"]
     if sparse.issparse(matrix):
@@ -80,7 +80,7 @@ def sample_values(matrix: object) -> np.ndarray:
     length = matrix.shape[0]
     width = int(np.prod(matrix.shape[1:])) or 1
     size = max(1, min(length, SAMPLE_VALUES // SAMPLE_BLOCKS // width))
-    starts = np.linspace(0, length - size, SAMPLE_BLOCKS, dtype=int)
+    starts = np.unique(np.linspace(0, length - size, SAMPLE_BLOCKS, dtype=int))
     if length * width <= SAMPLE_VALUES:  # small enough to look at all of it, once
         starts, size = np.array([0]), length
     values = np.concatenate([np.asarray(matrix[start : start + size], dtype=np.float64).ravel() for start in starts])

@@ -71,7 +71,9 @@ class Network(nn.Module):
         )
 
 
-def task_losses(outputs: Sequence[Tensor], labels: Sequence[Tensor], class_weights: Sequence[Tensor | None]) -> list[Tensor]:
+def task_losses(
+    outputs: Sequence[Tensor], labels: Sequence[Tensor], class_weights: Sequence[Tensor | None]
+) -> list[Tensor]:
     """Per task the mean loss over its labelled cells, or nothing (0) in a batch without any.
 
     Labels are class codes with -1, or standardised numbers with NaN, where a cell is unlabelled.

@@ -74,9 +74,7 @@ def select(
     """
     data = from_anndata(adata, matrix=config.genes.matrix)
     run, fitted, trained = choose_panel(data, config, on_progress=on_progress, should_stop=should_stop)
-    return replace(
-        run, evaluation=compare(fitted, trained, config, on_progress=on_progress, should_stop=should_stop)
-    )
+    return replace(run, evaluation=compare(fitted, trained, config, on_progress=on_progress, should_stop=should_stop))
 
 
 def design(data: Dataset, config: RunConfig) -> Design:

@@ -22,7 +22,7 @@ OnProgress = Callable[[Progress], None]
 ShouldStop = Callable[[], bool]
 
 
-class Stopped(Exception):  # noqa: N818 - a normal ending, not an error
+class Stopped(Exception):
     """The user asked for an end: raised between two units of work, after which nothing is half done."""
 
 

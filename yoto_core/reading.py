@@ -161,6 +161,11 @@ def _as_csr(values: Any, name: str) -> sparse.csr_matrix:
     if isinstance(values, h5py.Group):
         values = _read(values, name)
     if sparse.issparse(values):
+        try:  # a damaged file may point outside the matrix, and scipy would follow
+            if values.format in ("csr", "csc"):
+                values.check_format(full_check=True)
+        except ValueError as error:
+            raise _damaged(name, error) from error
         matrix = sparse.csr_matrix(values).astype(np.float32, copy=False)
     else:
         starts = range(0, values.shape[0], DENSE_ROWS)
@@ -176,16 +181,16 @@ def _as_csr(values: Any, name: str) -> sparse.csr_matrix:
 
 
 def _refuse_impossible(matrix: sparse.csr_matrix, name: str) -> None:
-    """The sample may have missed them: look at every value once."""
+    """Look at every value once: the sample may have missed them."""
     bad = int(matrix.nnz - np.isfinite(matrix.data).sum())
     if bad:
-        raise DataError(
-            f"{name} holds {bad:,} values that are NaN or infinite.", hint="Set or filter them and save again."
-        )
+        held = "1 value that is" if bad == 1 else f"{bad:,} values that are"
+        raise DataError(f"{name} holds {held} NaN or infinite.", hint="Set or filter them and save again.")
     if matrix.nnz and float(matrix.data.min()) < 0:
         count = int((matrix.data < 0).sum())
         raise DataError(
-            f"{name} holds {count:,} negative values.", hint="Choose a matrix of counts or logs, before scaling."
+            f"{name} holds {count:,} negative value{'s' if count > 1 else ''}.",
+            hint="Choose a matrix of counts or logs, before scaling.",
         )
     if not matrix.nnz:
         raise DataError(f"{name} holds only zeros.", hint="Choose another matrix.")

@@ -1,5 +1,6 @@
 """A data set or a run in words and plain tables: what the shell prints, and the facts the Data page shows."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -8,6 +9,7 @@ import pandas as pd
 
 from yoto_core.checks import check_data
 from yoto_core.columns import describe_columns
+from yoto_core.config import RunConfig
 from yoto_core.evaluation import JUDGE_LABELS, METHODS
 from yoto_core.genes import families_of
 from yoto_core.metrics import HEADLINE
@@ -73,6 +75,58 @@ def data_as_text(facts: dict[str, object]) -> str:
             ]
     lines += ["", *(f"{f['level']}: {f['message']} {f['hint']}".strip() for f in facts["findings"])]
     return "\n".join(lines).strip()
+
+
+def describe_design(config: RunConfig) -> str:
+    """A design in one sentence."""
+    tasks = ", ".join(task.obs for task in config.tasks)
+    judged = f"whole held-out groups of {config.split.group}" if config.split.group else "held-out cells"
+    return f"{config.selector.panel_size:,} genes that predict {tasks}, judged on {judged}."
+
+
+def verdict(run: Run, task: str) -> str:
+    """One sentence: how the panel does on a task beside its best rival of the same size and all candidate genes."""
+    scores = run.evaluation.scores
+    here = scores[(scores["task"] == task) & scores["metric"].isin(HEADLINE.values())]
+    mean = here[here["judge"] == "mean"].set_index("method")["value"]
+    rivals = mean.drop(["yoto", "all"], errors="ignore")
+    kind = next(t.kind for t in run.config.tasks if t.obs == task)
+    return (
+        f"{task}: {METRIC_LABELS[HEADLINE[kind]]} {mean['yoto']:.2f} with the panel; best rival of the same size"
+        f" {rivals.max():.2f} ({METHODS[rivals.idxmax()].lower()}); all {run.summary['candidate_genes']:,} candidate genes"
+        f" {mean['all']:.2f}."
+    )
+
+
+def verdicts(run: Run) -> tuple[str, ...]:
+    """The verdict on every task, or that there is none yet."""
+    if run.evaluation is None:
+        return ("The scores were not measured: the run was stopped or is still at it.",)
+    return tuple(verdict(run, task.obs) for task in run.config.tasks)
+
+
+def all_scores(scores: pd.DataFrame, task: str) -> pd.DataFrame:
+    """Every score of one task with readable names: method, judge, metric, value, low, high, cells."""
+    here = scores[scores["task"] == task].drop(columns="task")
+    return here.assign(
+        method=here["method"].map(METHODS),
+        judge=here["judge"].map(JUDGE_LABELS),
+        metric=here["metric"].map(METRIC_LABELS),
+    )
+
+
+def find_rows(panel: pd.DataFrame, text: str) -> pd.DataFrame:
+    """Rows of the panel whose symbol or Ensembl id holds the text, whatever its case; all rows for no text."""
+    text = text.strip().lower()
+    found = panel["gene"].str.lower().str.contains(text, regex=False) | panel["gene_id"].str.lower().str.contains(
+        text, regex=False
+    )
+    return panel[found] if text else panel
+
+
+def file_safe(name: str) -> str:
+    """A name cut down to what every file system takes."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:60] or "task"
 
 
 def score_table(scores: pd.DataFrame, task: str) -> pd.DataFrame:

@@ -51,6 +51,16 @@ def read_config(folder: Path) -> RunConfig:
     return RunConfig.from_dict(values)
 
 
+def read_history(folder: Path) -> pd.DataFrame:
+    """The training steps reported so far (numbers; no rows before the first), also while the run still works."""
+    path = folder / "history.csv"
+    if not path.exists() or not path.stat().st_size:
+        return pd.DataFrame()
+    # A line that is being written may be cut: what is not a number yet is left out.
+    table = pd.read_csv(path, on_bad_lines="skip").apply(pd.to_numeric, errors="coerce")
+    return table[table["loss"].notna()] if "loss" in table else pd.DataFrame()
+
+
 def save_panel(folder: Path, run: Run) -> None:
     """Write panel, model, history and what is known of the data."""
     write_text(folder / "panel.csv", run.panel_table.to_csv(index=False))
@@ -78,7 +88,9 @@ def save_evaluation(folder: Path, run: Run) -> None:
             "schema": SCHEMA,
             "scores": scores.scores.to_dict("records"),
             "classes": scores.classes.to_dict("records"),
-            "confusion": {t: {"classes": list(c), "counts": c.to_numpy().tolist()} for t, c in scores.confusion.items()},
+            "confusion": {
+                t: {"classes": list(c), "counts": c.to_numpy().tolist()} for t, c in scores.confusion.items()
+            },
             "panels": scores.panels,
             "timing": run.timing,
             "versions": run.versions,
@@ -112,7 +124,7 @@ def load_run(path: str | Path) -> Run:
         panel=panel,
         panel_table=panel_table.astype(numbers).assign(included=list(panel.included)),
         model=load_model(folder),
-        history=_read_table(folder / "history.csv").apply(pd.to_numeric, errors="coerce"),
+        history=read_history(folder),
         evaluation=_evaluation(folder, metrics) if metrics else None,
         summary=read_json(folder / "data.json"),
         timing=metrics["timing"] if metrics else {},
@@ -170,4 +182,6 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 def _check_schema(schema: object) -> None:
     if not isinstance(schema, int) or schema > SCHEMA:
-        raise RunError(f"The run has schema {json.dumps(schema)}; this version reads up to {SCHEMA}.", hint="Update YOTO.")
+        raise RunError(
+            f"The run has schema {json.dumps(schema)}; this version reads up to {SCHEMA}.", hint="Update YOTO."
+        )

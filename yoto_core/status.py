@@ -52,7 +52,13 @@ def of_this_process(status: Status) -> Status:
     now = time.time()
     started = psutil.Process().create_time()
     return replace(
-        status, state="running", started=now, heartbeat=now, pid=os.getpid(), process_started=started, message="Starting"
+        status,
+        state="running",
+        started=now,
+        heartbeat=now,
+        pid=os.getpid(),
+        process_started=started,
+        message="Starting",
     )
 
 

@@ -81,9 +81,7 @@ class _Training:
         training = candidates.matrix[split.train]
         self.mean, self.spread = _moments(training)
         heads = heads_for(targets, split.train)
-        self.network = Network(
-            candidates.n_genes, heads, replicas=1, hidden=settings.hidden, generator=self.generator
-        )
+        self.network = Network(candidates.n_genes, heads, replicas=1, hidden=settings.hidden, generator=self.generator)
         self.scores = torch.nn.Parameter(torch.zeros(1, candidates.n_genes))
         self.included = torch.zeros(candidates.n_genes)
         self.included[list(candidates.included)] = INCLUDED
@@ -108,8 +106,10 @@ class _Training:
         cells = self._next_cells()
         settings = self.config.training
         noise = settings.noise_start + (settings.noise_end - settings.noise_start) * progress
-        perturbed = self.scores + self.included + noise * selector.gumbel(
-            tuple(self.scores.shape), generator=self.generator, device=self.scores.device
+        perturbed = (
+            self.scores
+            + self.included
+            + noise * selector.gumbel(tuple(self.scores.shape), generator=self.generator, device=self.scores.device)
         )
         mask_RA = selector.straight_through_mask(perturbed, k, settings.temperature)
         outputs = self.network(self._inputs(cells), mask_RA)
@@ -131,9 +131,12 @@ class _Training:
         row: dict[str, float] = {"step": step + 1, "active_genes": k, "cells": len(self.split.train), "loss": loss}
         for target, output in zip(self.targets, outputs, strict=True):
             predicted = output.mean(0).numpy()
-            answer = predicted.argmax(1) if target.classes else predicted[:, 0] * np.nanstd(
-                target.values[self.split.train]
-            ) + np.nanmean(target.values[self.split.train])
+            answer = (
+                predicted.argmax(1)
+                if target.classes
+                else predicted[:, 0] * np.nanstd(target.values[self.split.train])
+                + np.nanmean(target.values[self.split.train])
+            )
             row[f"validation {target.task}"] = headline(target, self.split.validation, answer)
         self.history.append(row)
         return row

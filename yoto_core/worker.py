@@ -29,13 +29,19 @@ class Reporter:
         self.last_written = self.phase_started = 0.0
 
     def __call__(self, progress: Progress) -> None:
+        """Take one report."""
         now = time.monotonic()
         changed = progress.phase != self.status.phase
         if changed:
             self.phase_started = now
         left = (now - self.phase_started) * (progress.total - progress.done) / progress.done if progress.done else None
         self.status = replace(
-            self.status, phase=progress.phase, done=progress.done, total=progress.total, message=progress.message, eta=left
+            self.status,
+            phase=progress.phase,
+            done=progress.done,
+            total=progress.total,
+            message=progress.message,
+            eta=left,
         )
         if progress.row:
             self._append(progress.row)
@@ -60,7 +66,9 @@ class Reporter:
             writer.writerow(row)
 
 
-def carry_out(folder: Path, *, on_progress: OnProgress = silent, should_stop: Callable[[], bool] | None = None) -> Status:
+def carry_out(
+    folder: Path, *, on_progress: OnProgress = silent, should_stop: Callable[[], bool] | None = None
+) -> Status:
     """Do the run in this folder to its end, and return how it ended; errors of ours are kept in log.txt."""
     report = Reporter(folder, of_this_process(read_status(folder)), on_progress)
     write_status(folder, report.status)
@@ -72,13 +80,17 @@ def carry_out(folder: Path, *, on_progress: OnProgress = silent, should_stop: Ca
         _work(folder, report, stop)
         return report.end(state="done", message="Finished")
     except Stopped:
-        kept = "The panel is kept; its scores are not complete." if report.status.has_panel else "No panel was chosen yet."
+        kept = (
+            "The panel is kept; its scores are not complete." if report.status.has_panel else "No panel was chosen yet."
+        )
         return report.end(state="stopped", message=f"Stopped on request. {kept}")
     except YotoError as error:
         return report.end(state="failed", message=str(error.args[0]), hint=error.hint)
     except MemoryError:
         return report.end(
-            state="failed", message="The machine ran out of memory.", hint="Use fewer cells or genes, or a larger machine."
+            state="failed",
+            message="The machine ran out of memory.",
+            hint="Use fewer cells or genes, or a larger machine.",
         )
     except Exception as error:
         (folder / "log.txt").open("a", encoding="utf-8").write(traceback.format_exc())
@@ -98,7 +110,9 @@ def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> None:
     config, about = runs.read_config(folder), read_json(folder / "data.json")
     data = read_dataset(about["path"], matrix=config.genes.matrix, name=about["name"])
     if data.digest != about["digest"]:
-        raise DataError(f"{about['name']} has changed since the run was designed.", hint="Load it again and start anew.")
+        raise DataError(
+            f"{about['name']} has changed since the run was designed.", hint="Load it again and start anew."
+        )
     if stop():
         raise Stopped
     run, fitted, trained = pipeline.choose_panel(data, config, on_progress=report, should_stop=stop)

@@ -1,0 +1,80 @@
+"""Load labelled cells and see what they are good for."""
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import messages, nav, state
+
+nav.ensure_router()
+nav.header("Data")
+messages.show_notice()
+
+left, right = st.columns([2, 1], gap="large")
+with left:
+    upload = st.file_uploader(
+        "Labelled cells (.h5ad)",
+        help="An AnnData file with expression of single cells and labels in obs. It stays on this machine.",
+        key="upload",
+    )
+with right, st.container(border=True):
+    st.markdown("**No file at hand?**")
+    st.caption("2,800 blood cells with and without interferon-beta (Kang et al. 2018).")
+    if st.button("Load the demo", icon=":material/science:", width="stretch", key="demo"):
+        state.open_demo()
+        st.rerun()
+
+if upload is not None and upload.file_id != st.session_state.get("seen_upload"):
+    with messages.errors_shown():
+        state.open_upload(upload)
+    st.session_state["seen_upload"] = upload.file_id
+    st.rerun()
+
+if state.dataset_key() is None:
+    st.stop()
+
+with messages.errors_shown():
+    data, facts = state.dataset(), state.facts()
+
+st.subheader("What is in it", anchor=False)
+st.text(facts["name"])
+cards = st.columns(4)
+cards[0].metric("Cells", f"{facts['cells']:,}", border=True)
+cards[1].metric("Genes", f"{facts['genes']:,}", border=True)
+cards[2].metric("Genes per cell (median)", f"{facts['genes_per_cell_median']:,}", border=True)
+if facts["counts_per_cell_median"] is not None:
+    cards[3].metric("Counts per cell (median)", f"{facts['counts_per_cell_median']:,.0f}", border=True)
+else:
+    cards[3].metric("Zeros", f"{facts['zero_percent']:.1f} %", border=True)
+
+messages.show_findings(state.data_findings())
+
+with st.expander(f"Matrix used: {data.chosen} ({data.kind})", icon=":material/grid_on:"):
+    st.dataframe(pd.DataFrame(facts["matrices"]), hide_index=True, width="stretch")
+    usable = ["auto", *(verdict.name for verdict in data.verdicts if verdict.usable)]
+    chosen = st.selectbox(
+        "Use another matrix", usable, index=usable.index(state.matrix()) if state.matrix() in usable else 0,
+        help="auto takes the first usable of layers/counts, raw.X and X.", key="matrix_choice",
+    )  # fmt: skip
+    if chosen != state.matrix():
+        state.choose_matrix(chosen)
+        st.rerun()
+
+st.subheader("What it can be used for", anchor=False)
+table = pd.DataFrame(facts["columns"])
+if table.empty:
+    st.warning("The cells carry no labels (obs has no columns): a panel needs something to predict.")
+    st.stop()
+ROLES = {"task": "to predict", "group": "groups to hold out", "neither": "–"}
+st.dataframe(
+    table.assign(role=table["role"].map(ROLES)),
+    hide_index=True,
+    width="stretch",
+    column_order=["name", "role", "reason", "missing"],
+    column_config={
+        "name": "Column",
+        "role": "Good for",
+        "reason": st.column_config.TextColumn("Why", width="large"),
+        "missing": st.column_config.NumberColumn("Cells without it", format="localized"),
+    },
+)
+nav.next_button("Design a panel", "Design")

@@ -1,0 +1,1 @@
+"""What the pages share: navigation, session state, inputs, messages."""

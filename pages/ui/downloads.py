@@ -1,0 +1,35 @@
+"""Files to take away; each is made when it is asked for."""
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from yoto_core import export
+from yoto_core.pipeline import Run
+
+
+def panel_buttons(run: Run, folder: Path) -> None:
+    """The gene list as CSV and text, and the cells cut down to the panel."""
+    name = f"yoto_panel_{run.panel.panel_size}"
+    with st.container(horizontal=True):
+        _button("Gene table (CSV)", lambda: run.panel_table.to_csv(index=False), f"{name}.csv", "text/csv")
+        _button("Symbols (text)", lambda: "\n".join(run.panel.genes) + "\n", f"{name}.txt", "text/plain")
+        _button("Cells × panel (.h5ad)", lambda: export.panel_h5ad(run, folder), f"{name}.h5ad", "application/x-hdf5")
+
+
+def table_button(label: str, table: pd.DataFrame, file_name: str) -> None:
+    """A table as CSV."""
+    _button(label, lambda: table.to_csv(index=False), file_name, "text/csv")
+
+
+def _button(label: str, make: object, file_name: str, mime: str) -> None:
+    st.download_button(
+        label,
+        make,
+        file_name=file_name,
+        mime=mime,
+        on_click="ignore",
+        icon=":material/download:",
+        key=f"get_{file_name}",
+    )

@@ -1,0 +1,130 @@
+"""Which pages there are, how to get from one to the next, and what each needs before it can show anything.
+
+With a folder called pages/, Streamlit starts in its older multipage mode until a session has called `st.navigation`: a
+first visit by deep link would then run a page without app.py. Every page therefore begins with `ensure_router()`.
+"""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pages.ui import state
+from yoto_core.status import read_status
+
+_ROUTED = "_routed"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One screen: its file, its name in the menu and in the address, and its purpose in one line."""
+
+    file: str
+    title: str
+    path: str
+    icon: str
+    section: str
+    purpose: str
+
+
+STEPS = (
+    Step("pages/1_data.py", "Data", "data", ":material/upload_file:", "Prepare", "Load labelled cells and check them."),
+    Step(
+        "pages/2_design.py", "Design", "design", ":material/tune:", "Prepare",
+        "Say what the panel must predict and how large it may be.",
+    ),
+    Step("pages/3_train.py", "Train", "train", ":material/play_circle:", "Prepare", "Let the model choose the genes."),
+    Step("pages/4_panel.py", "Panel", "panel", ":material/format_list_numbered:", "Explore", "The genes to order, and why."),
+    Step(
+        "pages/6_metrics.py", "Metrics", "metrics", ":material/monitoring:", "Explore",
+        "How well the panel predicts cells it has never seen.",
+    ),
+)  # fmt: skip
+
+
+def ensure_router() -> None:
+    """First statement of every page: hand over to app.py where Streamlit ran the page alone."""
+    if not st.session_state.get(_ROUTED):
+        st.navigation(_pages(), position="hidden")
+        st.rerun()
+
+
+def mark_routed() -> None:
+    """Called by app.py once navigation stands."""
+    st.session_state[_ROUTED] = True
+
+
+def sections() -> dict[str, list[st.Page]]:
+    """The menu."""
+    pages = dict(zip(STEPS, _pages(), strict=True))
+    return {name: [page for step, page in pages.items() if step.section == name] for name in ("Prepare", "Explore")}
+
+
+def go(title: str) -> None:
+    """Open another page and keep the link."""
+    st.switch_page(_step(title).file, query_params=state.link())
+
+
+def header(title: str) -> None:
+    """The page's title and purpose."""
+    step = _step(title)
+    st.header(step.title, anchor=False)
+    st.caption(step.purpose)
+
+
+def next_button(label: str, title: str) -> None:
+    """The button at the end of a page that leads on."""
+    if st.button(label, type="primary", icon=":material/arrow_forward:", key=f"next_{title}"):
+        go(title)
+
+
+def sidebar() -> None:
+    """What is loaded and what is running, on every page."""
+    with st.sidebar:
+        data = state.dataset_name()
+        if data:
+            st.caption("Data")
+            st.text(data)
+        folder = state.run_folder()
+        if folder is not None:
+            status = read_status(folder)
+            st.caption("Run")
+            st.text(f"{status.state}" + (f": {status.message}" if status.live else ""))
+
+
+def require_data() -> None:
+    """Stop the page with a way out where no data are loaded."""
+    if state.dataset_key() is None:
+        _locked("No data are loaded yet.", "Load data", "Data")
+
+
+def require_run(*, with_panel: bool) -> None:
+    """Stop the page with a way out where no run is open, or where it has no panel yet."""
+    folder = state.run_folder()
+    if folder is None:
+        has_data = state.dataset_key() is not None
+        _locked("No run is open yet.", *(("Design a panel", "Design") if has_data else ("Load data", "Data")))
+    elif with_panel and not (folder / "panel.csv").exists():
+        _locked("This run has no panel yet.", "See how it goes", "Train")
+
+
+def _locked(reason: str, label: str, title: str) -> None:
+    st.info(reason, icon=":material/lock:")
+    with st.container(horizontal=True):
+        if st.button(label, type="primary", key="unlock"):
+            go(title)
+        if state.dataset_key() is None and st.button("Load the demo", icon=":material/science:", key="unlock_demo"):
+            state.open_demo()
+            go("Design")
+    st.stop()
+
+
+def _step(title: str) -> Step:
+    return next(step for step in STEPS if step.title == title)
+
+
+def _pages() -> list[st.Page]:
+    first = STEPS[0]
+    return [
+        st.Page(step.file, title=step.title, url_path=step.path, icon=step.icon, default=step is first)
+        for step in STEPS
+    ]

@@ -1,0 +1,44 @@
+"""Inputs built from the settings themselves: label, help and bounds are the config's own words."""
+
+from dataclasses import fields, replace
+from typing import Any, TypeVar, get_type_hints
+
+import streamlit as st
+
+from yoto_core.config import RunConfig, choices, section_types
+
+T = TypeVar("T")
+
+
+def setting_input(owner: type, name: str, value: Any, *, key: str, high: float | None = None) -> Any:
+    """One input for the field `name` of a config class; `high` lowers its upper bound to what the data allow."""
+    spec = next(spec for spec in fields(owner) if spec.name == name)
+    words, allowed = spec.metadata, choices(owner, spec)
+    if allowed:
+        return st.selectbox(words["label"], allowed, index=allowed.index(value), help=words["help"], key=key)
+    kind = get_type_hints(owner)[name]
+    if kind is str:
+        return st.text_input(words["label"], value, help=words["help"], key=key)
+    top = kind(words["high"] if high is None else min(high, words["high"]))
+    step = 1 if kind is int else None
+    return st.number_input(
+        words["label"], kind(words["low"]), top, min(kind(value), top), step=step, help=words["help"], key=key,
+        format=None if kind is int else "%g",
+    )  # fmt: skip
+
+
+def advanced_inputs(config: RunConfig, *, key: str) -> RunConfig:
+    """Every advanced setting, section by section; returns the config with what was entered."""
+    for section, owner in section_types().items():
+        names = [
+            s.name for s in fields(owner) if "label" in s.metadata and s.metadata["advanced"] and s.name != "matrix"
+        ]
+        st.markdown(f"**{section.capitalize()}**")
+        columns = st.columns(4)
+        held = getattr(config, section)
+        values = {}
+        for i, name in enumerate(names):
+            with columns[i % 4]:
+                values[name] = setting_input(owner, name, getattr(held, name), key=f"{key}_{section}_{name}")
+        config = replace(config, **{section: replace(held, **values)})
+    return replace(config, seed=setting_input(RunConfig, "seed", config.seed, key=f"{key}_seed"))

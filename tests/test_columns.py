@@ -1,0 +1,123 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.conftest import make_toy
+from yoto_core.columns import describe_columns, likely_kind
+
+N = 400
+I = np.arange(N)
+NUMBERS = np.random.default_rng(0).normal(size=N)
+
+
+def advice(name, values):
+    (column,) = describe_columns(pd.DataFrame({name: values}))
+    return column
+
+
+def test_the_toy_offers_its_tasks_first_then_its_groups():
+    columns = describe_columns(make_toy().obs)
+    assert [(c.name, c.role, c.kind) for c in columns] == [
+        ("cell_type", "task", "classification"),
+        ("condition", "task", "classification"),
+        ("age", "task", "regression"),
+        ("donor", "group", "classification"),
+    ]
+    assert columns[0].reason == "4 classes, the smallest with 75 cells"
+    assert columns[2].reason.startswith("numbers from 20")
+    assert columns[3].reason == "6 groups of cells measured together: hold whole ones out"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "role", "reason"),
+    [
+        ("cell_type", I % 3, "task", "3 classes, the smallest with 133 cells"),
+        ("cell_type", np.where(I == 7, "x", np.where(I % 2, "a", "b")), "task", "3 classes, the smallest with 1 cell"),
+        ("stage", NUMBERS, "task", "numbers from -"),
+        ("empty", [None] * N, "neither", "no cell has a value"),
+        ("empty", [np.nan] * N, "neither", "no cell has a value"),
+        ("species", ["human"] * N, "neither", "every cell has the same value"),
+        ("cell_type_ontology_term_id", I % 3, "neither", "repeats another column as ontology ids"),
+        *(
+            (name, NUMBERS, "neither", "describes the measurement of the cell, not the cell")
+            for name in ("n_genes", "nCount_RNA", "total_counts", "pct_counts_mt", "percent_mito", "log1p_total_counts")
+        ),
+        ("S_score", NUMBERS, "neither", "describes the measurement of the cell, not the cell"),
+        ("predicted_doublet", I % 2, "task", "2 classes, the smallest with 200 cells"),
+        ("doublet_score", NUMBERS, "neither", "describes the measurement of the cell, not the cell"),
+        ("name", [f"cell{i}" for i in I], "neither", "almost every cell has a value of its own"),
+        ("name", [f"cell{i}" for i in I // 3], "neither", "134 classes are more than 100"),
+        *(
+            (name, I % 8, "group", "8 groups of cells measured together")
+            for name in ("donor", "Donor_ID", "orig.ident")
+        ),
+        *((name, I % 8, "group", "8 groups of") for name in ("sample", "batch", "patient_id", "mouse", "individual")),
+        ("donor", [f"d{i}" for i in I // 3], "group", "134 groups of cells measured together"),
+        ("donor", ["d"] * N, "neither", "every cell has the same value"),
+        ("donor", [f"d{i}" for i in I], "neither", "almost every cell has a value of its own"),
+        ("rare", np.where(I < 2, "a", "b"), "neither", "99.5% of cells share one value"),
+    ],
+)
+def test_each_column_gets_a_role_and_the_reason(name, values, role, reason):
+    column = advice(name, values)
+    assert (column.role, column.reason[: len(reason)]) == (role, reason)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (I % 2 == 0, "classification"),
+        (pd.array(I % 2 == 0, dtype="boolean"), "classification"),
+        (I % 20, "classification"),
+        (I % 50, "classification"),
+        (I % 101, "regression"),
+        (pd.array(I % 101, dtype="Int64"), "regression"),
+        (NUMBERS, "regression"),
+        (pd.array(NUMBERS, dtype="Float32"), "regression"),
+        (np.where(I < 350, np.nan, NUMBERS), "regression"),
+        (I % 20 / 2, "classification"),
+        (pd.Categorical(I), "classification"),
+        (I.astype(str), "classification"),
+        (pd.date_range("2020", periods=N), "classification"),
+        ([1, "a", None, 2.5] * 100, "classification"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_numbers_with_many_values_are_predicted_as_numbers(values, kind):
+    assert likely_kind(pd.Series(values)) == kind
+    assert advice("thing", values).kind == kind
+
+
+def test_counts_leave_out_missing_values_and_categories_without_cells():
+    values = pd.Categorical(["a"] * 6 + ["b"] * 3 + [None], categories=["a", "b", "never"])
+    column = advice("cell_type", values)
+    assert (column.levels, column.missing, column.smallest) == (2, 1, 3)
+
+
+def test_a_number_has_no_smallest_class():
+    assert advice("age", NUMBERS).smallest == 0
+
+
+def test_names_that_people_mean_come_before_others():
+    obs = pd.DataFrame(dict.fromkeys(["zz", "age", "leiden", "Cell_Type", "condition", "louvain"], I % 3))
+    names = [column.name for column in describe_columns(obs)]
+    assert names == ["Cell_Type", "leiden", "louvain", "condition", "age", "zz"]
+
+
+def test_names_of_few_cells_are_not_offered_as_classes():
+    assert advice("name", [f"cell{i}" for i in range(60)]).role == "neither"
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "🧬 état", "x" * 200, "", "a b\tc", "{}"])
+def test_any_column_name_is_kept_as_it_is(name):
+    assert advice(name, I % 3).name == name
+
+
+def test_no_columns_get_no_advice():
+    assert describe_columns(pd.DataFrame(index=range(5))) == ()
+
+
+@pytest.mark.parametrize("dtype", [object, "string", "category", str])
+def test_text_of_any_type_is_a_class(dtype):
+    column = advice("thing", pd.Series(np.where(I % 2, "a", "b"), dtype=dtype))
+    assert (column.role, column.kind, column.levels) == ("task", "classification", 2)

@@ -1,0 +1,43 @@
+"""Data files by what they contain: an upload is kept once, under the SHA-256 of its bytes, and found again by that key."""
+
+import hashlib
+import re
+import secrets
+from pathlib import Path
+from typing import BinaryIO
+
+from yoto_core.demo import DEMO_FILE, DEMO_NAME
+from yoto_core.errors import DataError
+from yoto_core.folders import home, saving, write_text
+
+DEMO_KEY = "demo"
+KEY = re.compile(r"[0-9a-f]{64}")
+CHUNK = 1 << 22  # bytes
+
+
+def keep(stream: BinaryIO, name: str) -> str:
+    """Copy an uploaded file to `$YOTO_HOME/data`, a few megabytes at a time, and return its key."""
+    folder, digest = home() / "data", hashlib.sha256()
+    with saving():
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f".{secrets.token_hex(8)}.part"
+        try:
+            with part.open("wb") as file:
+                while chunk := stream.read(CHUNK):
+                    digest.update(chunk)
+                    file.write(chunk)
+            part.replace(folder / f"{digest.hexdigest()}.h5ad")
+        finally:
+            part.unlink(missing_ok=True)
+    write_text(folder / f"{digest.hexdigest()}.name", name)
+    return digest.hexdigest()
+
+
+def find(key: str) -> tuple[Path, str]:
+    """The path and the shown name of the data under a key (DataError where there is none)."""
+    if key == DEMO_KEY:
+        return DEMO_FILE, DEMO_NAME
+    path = home() / "data" / f"{key}.h5ad"
+    if not KEY.fullmatch(key) or not path.is_file():
+        raise DataError("The data of this link are not on this machine.", hint="Load the file again.")
+    return path, path.with_suffix(".name").read_text(encoding="utf-8")

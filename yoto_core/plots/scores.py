@@ -1,0 +1,39 @@
+"""The panel against its rivals: headline score per method with its interval."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from yoto_core.evaluation import METHODS
+from yoto_core.metrics import HEADLINE
+from yoto_core.plots.style import HIGHLIGHT, INK, MUTED, Theme, styled
+
+REFERENCES = ("all", "chance")  # not rivals of the same size: drawn as open marks
+
+
+def rival_table(scores: pd.DataFrame, task: str) -> pd.DataFrame:
+    """One row per method, best first: method, label, value, low, high of the mean of the independent classifiers.
+
+    Chance answers by itself, so its own score stands in.
+    """
+    here = scores[(scores["task"] == task) & scores["metric"].isin(HEADLINE.values())]
+    table = here[here["judge"].isin(["mean", "chance"])].copy()
+    table["label"] = table["method"].map(METHODS)
+    columns = ["method", "label", "value", "low", "high", "cells"]
+    return table.sort_values("value", ascending=False, kind="stable")[columns].reset_index(drop=True)
+
+
+def rival_figure(table: pd.DataFrame, metric_label: str, theme: Theme) -> go.Figure:
+    """Dots with 95 % intervals, the best method on top; YOTO in colour, references hollow."""
+    figure = go.Figure()
+    for row in table.itertuples():
+        color = HIGHLIGHT if row.method == "yoto" else MUTED
+        figure.add_scatter(
+            x=[row.value], y=[row.label], mode="markers+text", text=[f"{row.value:.2f}"], textposition="top center",
+            error_x={"type": "data", "array": [row.high - row.value], "arrayminus": [row.value - row.low], "color": color},
+            marker={"size": 13, "color": color, "symbol": "circle-open" if row.method in REFERENCES else "circle"},
+            textfont={"color": INK[theme]}, showlegend=False,
+            hovertemplate=f"%{{y}}: {row.value:.3f} (95 % interval {row.low:.3f} to {row.high:.3f})<extra></extra>",
+        )  # fmt: skip
+    figure.update_yaxes(autorange="reversed", title=None)
+    figure.update_xaxes(title=metric_label)
+    return styled(figure, theme, height=90 + 44 * max(1, len(table)))

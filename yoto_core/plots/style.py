@@ -1,0 +1,31 @@
+"""One look for every figure: colours, fonts and margins, on light and on dark ground."""
+
+from typing import Literal
+
+import plotly.graph_objects as go
+
+Theme = Literal["light", "dark"]
+
+# Okabe & Ito 2008 (jfly.uni-koeln.de/color): eight colours that colour-blind readers can tell apart.
+OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8860B", "#5b6770")
+HIGHLIGHT, MUTED = OKABE_ITO[0], "#9aa5ad"
+INK = {"light": "#1b2730", "dark": "#e6edf2"}
+GRID = {"light": "#e3e8ec", "dark": "#2c3840"}
+
+
+def styled(figure: go.Figure, theme: Theme, *, height: int = 320) -> go.Figure:
+    """The same figure with the project's fonts, grid and margins on a transparent ground."""
+    axis = {"gridcolor": GRID[theme], "zerolinecolor": GRID[theme], "linecolor": GRID[theme], "automargin": True}
+    figure.update_layout(
+        template="plotly_white" if theme == "light" else "plotly_dark",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "Source Sans Pro, Source Sans 3, sans-serif", "size": 14, "color": INK[theme]},
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        height=height,
+        legend={"orientation": "h", "y": 1.12, "x": 0},
+        hoverlabel={"font": {"size": 13}},
+    )
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    return figure
