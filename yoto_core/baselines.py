@@ -13,14 +13,13 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.feature_selection import f_regression
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from yoto_core import runtime
+from yoto_core.judges import RIDGE_PENALTIES, TREES
 from yoto_core.targets import Target
-
-TREES = 100
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def _rank_by_wilcoxon(learning: LearningCells, target: Target, k: int) -> Rankin
 
 def _rank_by_logistic(learning: LearningCells, target: Target, _k: int) -> Ranking:
     matrix, labels = learning.labelled(target)
-    learner = LogisticRegression(max_iter=200) if target.classes else Ridge()
+    learner = LogisticRegression(max_iter=200) if target.classes else RidgeCV(RIDGE_PENALTIES)
     weights = make_pipeline(StandardScaler(with_mean=False), learner).fit(matrix, labels)[-1].coef_
     if not target.classes:
         return [np.argsort(-np.abs(weights), kind="stable")]

@@ -12,9 +12,8 @@ from yoto_core.baselines import BASELINES, LearningCells, panel_of
 from yoto_core.config import RunConfig
 from yoto_core.judges import CHANCE, JUDGES, Judge
 from yoto_core.panel_model import PanelModel, Prediction
-from yoto_core.preprocess import Candidates
+from yoto_core.problem import Problem
 from yoto_core.progress import OnProgress, Progress, ShouldStop, Stopped
-from yoto_core.splits import Split
 from yoto_core.targets import Target
 
 METHODS = {
@@ -59,15 +58,17 @@ class _Question:
 class Evaluator:
     """Everything the scores share: the cells to learn from, the held-out cells, and the config."""
 
-    def __init__(self, candidates: Candidates, targets: Sequence[Target], split: Split, config: RunConfig) -> None:
-        self.candidates, self.targets, self.split, self.config = candidates, targets, split, config
+    def __init__(self, problem: Problem, config: RunConfig) -> None:
+        self.candidates, self.targets, self.split = problem.candidates, problem.targets, problem.split
+        self.config = config
+        expression, split = problem.expression, problem.split
         cells = np.concatenate([split.train, split.validation])
         if len(cells) > config.evaluation.max_cells:
             rng = runtime.random_state(config.seed, "comparison cells")
             cells = rng.choice(cells, config.evaluation.max_cells, replace=False)
         cells = np.sort(cells)
-        self.learning = LearningCells(candidates.matrix[cells], cells, config.seed)
-        self.held_out = candidates.matrix[split.test]
+        self.learning = LearningCells(expression[cells], cells, config.seed)
+        self.held_out = expression[split.test]
 
     def evaluate(
         self, order: np.ndarray, model: PanelModel, *, on_progress: OnProgress, should_stop: ShouldStop

@@ -15,7 +15,8 @@ from yoto_core.evaluation import Evaluation, Evaluator
 from yoto_core.panel import Panel
 from yoto_core.panel_model import PanelModel
 from yoto_core.predict import predict
-from yoto_core.preprocess import Candidates, choose_candidates
+from yoto_core.preprocess import Candidates, choose_candidates, expression_of
+from yoto_core.problem import Problem
 from yoto_core.progress import OnProgress, Progress, ShouldStop, never, silent
 from yoto_core.reading import Dataset, from_anndata
 from yoto_core.splits import Split, split_cells
@@ -73,12 +74,12 @@ def select(
         Stopped: `should_stop` said so.
     """
     data = from_anndata(adata, matrix=config.genes.matrix)
-    run, fitted, trained = choose_panel(data, config, on_progress=on_progress, should_stop=should_stop)
-    return replace(run, evaluation=compare(fitted, trained, config, on_progress=on_progress, should_stop=should_stop))
+    chosen = choose_panel(data, config, on_progress=on_progress, should_stop=should_stop)
+    return replace(chosen.run, evaluation=compare(chosen, on_progress=on_progress, should_stop=should_stop))
 
 
 def design(data: Dataset, config: RunConfig) -> Design:
-    """Split the cells, choose the candidate genes and check that the config fits (DataError, ConfigError)."""
+    """Split the cells, choose the candidate genes and check that the config fits (ConfigError); cheap, nothing is trained."""
     encoded = [encode_target(data.obs, task, min_class_cells=config.split.min_class_cells) for task in config.tasks]
     split = split_cells(data.obs, encoded, config.split, seed=config.seed)
     targets = tuple(without_unseen(target, split.train) for target in encoded)
@@ -87,9 +88,18 @@ def design(data: Dataset, config: RunConfig) -> Design:
     return Design(candidates, targets, split, findings)
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """A run whose panel is chosen and not yet compared, with what the comparison needs."""
+
+    run: Run
+    problem: Problem
+    order: np.ndarray = field(repr=False)  # (K,) the panel's positions among the candidates
+
+
 def choose_panel(
     data: Dataset, config: RunConfig, *, on_progress: OnProgress = silent, should_stop: ShouldStop = never
-) -> tuple[Run, Design, TrainResult]:
+) -> Chosen:
     """Choose the panel and train its model; scores against rivals follow in `compare`.
 
     Raises:
@@ -98,12 +108,11 @@ def choose_panel(
     """
     on_progress(Progress("preparing", 0, 1, "Splitting cells and choosing candidate genes"))
     fitted = design(data, config)
-    trained = train(
-        fitted.candidates, fitted.targets, fitted.split, config, on_progress=on_progress, should_stop=should_stop
-    )
+    problem = Problem(expression_of(data, fitted.candidates), fitted.candidates, fitted.targets, fitted.split)
+    trained = train(problem, config, on_progress=on_progress, should_stop=should_stop)
     panel = _panel(fitted.candidates, trained, config)
     validation = fitted.split.validation
-    columns = fitted.candidates.matrix[validation][:, trained.order].toarray()
+    columns = problem.panel_columns(validation, trained.order)
     reasons = explain(trained.model, columns, fitted.targets, validation)
     run = Run(
         config=config,
@@ -116,20 +125,18 @@ def choose_panel(
         timing={"training_seconds": trained.seconds},
         versions=runtime.versions(),
     )
-    return run, fitted, trained
+    return Chosen(run, problem, trained.order)
 
 
 def compare(
-    fitted: Design,
-    trained: TrainResult,
-    config: RunConfig,
+    chosen: Chosen,
     *,
     on_progress: OnProgress = silent,
     should_stop: ShouldStop = never,
 ) -> Evaluation:
     """Score the panel and its rivals on held-out cells (Stopped where `should_stop` said so)."""
-    evaluator = Evaluator(fitted.candidates, fitted.targets, fitted.split, config)
-    return evaluator.evaluate(trained.order, trained.model, on_progress=on_progress, should_stop=should_stop)
+    evaluator = Evaluator(chosen.problem, chosen.run.config)
+    return evaluator.evaluate(chosen.order, chosen.run.model, on_progress=on_progress, should_stop=should_stop)
 
 
 def _panel(candidates: Candidates, trained: TrainResult, config: RunConfig) -> Panel:

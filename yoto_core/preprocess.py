@@ -20,9 +20,8 @@ MIN_CELLS = 3
 
 @dataclass(frozen=True)
 class Candidates:
-    """The genes offered to the selector, log-normalised, for all cells of the data."""
+    """The genes offered to the selector."""
 
-    matrix: sparse.csr_matrix = field(repr=False)  # (cells, candidates) float32
     genes: np.ndarray = field(repr=False)  # position of each candidate among the genes of the data
     symbols: tuple[str, ...] = field(repr=False)
     ids: tuple[str, ...] = field(repr=False)
@@ -66,12 +65,16 @@ def choose_candidates(data: Dataset, training_cells: np.ndarray, config: GenesCo
         )
     position = {gene: i for i, gene in enumerate(genes)}
     return Candidates(
-        matrix=log_normalise(data.matrix, data.kind)[:, genes],
         genes=genes,
         symbols=tuple(data.genes.symbols[gene] for gene in genes),
         ids=tuple(data.genes.ids[gene] for gene in genes),
         included=tuple(position[gene] for gene in included),
     )
+
+
+def expression_of(data: Dataset, candidates: Candidates) -> sparse.csr_matrix:
+    """(cells, candidates) float32: what the model and every rival read."""
+    return log_normalise(data.matrix, data.kind)[:, candidates.genes]
 
 
 def log_normalise(matrix: sparse.csr_matrix, kind: MatrixKind) -> sparse.csr_matrix:

@@ -161,11 +161,7 @@ def _as_csr(values: Any, name: str) -> sparse.csr_matrix:
     if isinstance(values, h5py.Group):
         values = _read(values, name)
     if sparse.issparse(values):
-        try:  # a damaged file may point outside the matrix, and scipy would follow
-            if values.format in ("csr", "csc"):
-                values.check_format(full_check=True)
-        except ValueError as error:
-            raise _damaged(name, error) from error
+        _check_pointers(values, name)
         matrix = sparse.csr_matrix(values).astype(np.float32, copy=False)
     else:
         starts = range(0, values.shape[0], DENSE_ROWS)
@@ -178,6 +174,18 @@ def _as_csr(values: Any, name: str) -> sparse.csr_matrix:
         matrix = matrix.copy()
         matrix.eliminate_zeros()
     return matrix
+
+
+def _check_pointers(values: Any, name: str) -> None:
+    """Refuse a sparse matrix that points outside itself, as damaged files do: scipy would follow, and crash."""
+    if values.format not in ("csr", "csc"):
+        return
+    try:
+        if (np.diff(values.indptr) < 0).any():  # scipy does not look where the last pointer is 0
+            raise ValueError("row pointers go backwards")
+        values.check_format(full_check=True)
+    except ValueError as error:
+        raise _damaged(name, error) from error
 
 
 def _refuse_impossible(matrix: sparse.csr_matrix, name: str) -> None:

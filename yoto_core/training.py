@@ -9,7 +9,6 @@ genes that are left. In the fixed schedule (the paper's form) it is the panel si
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,9 +20,8 @@ from yoto_core.config import RunConfig
 from yoto_core.metrics import headline
 from yoto_core.model import Network, balanced_weights, heads_for, task_losses
 from yoto_core.panel_model import PanelModel, panel_model
-from yoto_core.preprocess import Candidates
+from yoto_core.problem import Problem
 from yoto_core.progress import OnProgress, Progress, ShouldStop, Stopped
-from yoto_core.splits import Split
 from yoto_core.targets import Target
 
 FINAL_SHARE = 0.4  # of the steps, at the panel size
@@ -45,9 +43,7 @@ class TrainResult:
 
 
 def train(
-    candidates: Candidates,
-    targets: Sequence[Target],
-    split: Split,
+    problem: Problem,
     config: RunConfig,
     *,
     on_progress: OnProgress,
@@ -59,7 +55,7 @@ def train(
         Stopped: `should_stop` said so between two steps.
     """
     started = time.perf_counter()
-    run = _Training(candidates, targets, split, config)
+    run = _Training(problem, config)
     report_every = max(1, run.total_steps // REPORTS)
     for step in range(run.total_steps):
         if should_stop():
@@ -73,12 +69,14 @@ def train(
 class _Training:
     """The moving parts of one training: network, scores, optimiser and the pool of genes still active."""
 
-    def __init__(self, candidates: Candidates, targets: Sequence[Target], split: Split, config: RunConfig) -> None:
-        self.candidates, self.targets, self.split, self.config = candidates, targets, split, config
+    def __init__(self, problem: Problem, config: RunConfig) -> None:
+        self.config, self.expression = config, problem.expression
+        self.candidates, self.targets, self.split = problem.candidates, problem.targets, problem.split
+        candidates, targets, split = self.candidates, self.targets, self.split
         settings = config.training
         self.generator = runtime.prepare(config.seed, config.threads)
         self.panel_size, self.pool = config.selector.panel_size, np.arange(candidates.n_genes)
-        training = candidates.matrix[split.train]
+        training = self.expression[split.train]
         self.mean, self.spread = _moments(training)
         heads = heads_for(targets, split.train)
         self.network = Network(candidates.n_genes, heads, replicas=1, hidden=settings.hidden, generator=self.generator)
@@ -188,7 +186,7 @@ class _Training:
 
     def _inputs(self, cells: np.ndarray) -> Tensor:
         """(B, A) standardised expression of these cells (indices) over the active genes."""
-        block = self.candidates.matrix[cells]
+        block = self.expression[cells]
         if len(self.pool) < block.shape[1]:
             block = block[:, self.pool]
         return (torch.from_numpy(block.toarray()) - self.mean) / self.spread

@@ -115,12 +115,12 @@ def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> None:
         )
     if stop():
         raise Stopped
-    run, fitted, trained = pipeline.choose_panel(data, config, on_progress=report, should_stop=stop)
-    runs.save_panel(folder, run)
+    chosen = pipeline.choose_panel(data, config, on_progress=report, should_stop=stop)
+    runs.save_panel(folder, chosen.run)
     report.status = replace(report.status, has_panel=True)
-    evaluation = pipeline.compare(fitted, trained, config, on_progress=report, should_stop=stop)
+    evaluation = pipeline.compare(chosen, on_progress=report, should_stop=stop)
     report(Progress("saving", 0, 1, "Saving the scores"))
-    runs.save_evaluation(folder, replace(run, evaluation=evaluation))
+    runs.save_evaluation(folder, replace(chosen.run, evaluation=evaluation))
 
 
 def main() -> int:

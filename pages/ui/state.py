@@ -158,7 +158,7 @@ def open_run(run_id: str) -> None:
 
 
 def theme() -> str:
-    """ "light" or "dark", as the browser shows the app."""
+    """How the browser shows the app: light or dark."""
     return st.context.theme.type or "light"
 
 

@@ -1,0 +1,228 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import make_toy
+from yoto_core.config import SplitConfig, TaskConfig
+from yoto_core.errors import ConfigError
+from yoto_core.splits import split_cells
+from yoto_core.targets import encode_target, without_unseen
+
+OBS = make_toy().obs
+CELL_TYPE, CONDITION = TaskConfig(obs="cell_type"), TaskConfig(obs="condition")
+AGE = TaskConfig(obs="age", kind="regression")
+
+
+def split(obs, *tasks, seed=0, **settings):
+    targets = [encode_target(obs, task, min_class_cells=4) for task in tasks or (CELL_TYPE,)]
+    return split_cells(obs, targets, SplitConfig(**settings), seed=seed), targets
+
+
+def parts(made):
+    return made.train, made.validation, made.test
+
+
+def check_parts(made, usable):
+    """Sorted, disjoint, none empty, and together all usable cells."""
+    for part in parts(made):
+        assert len(part)
+        assert (np.diff(part) > 0).all()
+    assert sorted(np.concatenate(parts(made))) == list(usable)
+
+
+@pytest.mark.parametrize(
+    "tasks", [(CELL_TYPE,), (AGE,), (CELL_TYPE, CONDITION, AGE)], ids=["classes", "numbers", "three"]
+)
+@pytest.mark.parametrize("group", ["", "donor"])
+def test_parts_are_disjoint_and_cover_all_cells(tasks, group):
+    made, _ = split(OBS, *tasks, group=group)
+    check_parts(made, range(len(OBS)))
+
+
+@pytest.mark.parametrize("percent", [5, 10, 15, 20, 25, 30, 35, 40, 45, 50])
+def test_the_shares_are_those_that_were_asked_for(percent):
+    made, _ = split(OBS, test_percent=percent, validation_percent=percent)
+    assert len(made.test) / len(OBS) == pytest.approx(percent / 100, abs=0.01)
+    rest = len(made.train) + len(made.validation)
+    assert len(made.validation) / rest == pytest.approx(percent / 100, abs=0.02)
+
+
+def test_class_shares_are_kept_for_every_task():
+    made, targets = split(OBS, CELL_TYPE, CONDITION)
+    for target in targets:
+        whole = target.counts(np.arange(len(OBS))) / len(OBS)
+        for part in parts(made):
+            assert target.counts(part) / len(part) == pytest.approx(whole, abs=0.05)
+
+
+def test_numbers_are_spread_over_the_parts():
+    made, _ = split(OBS, AGE)
+    for part in parts(made):
+        assert OBS["age"].to_numpy()[part].mean() == pytest.approx(OBS["age"].mean(), abs=3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_that_is_rare_in_one_of_two_tasks_reaches_training_and_test(seed):
+    rng = np.random.default_rng(seed)
+    obs = pd.DataFrame({"many": rng.integers(0, 10, 400).astype(str), "rare": "common"})
+    obs.loc[rng.choice(400, 8, replace=False), "rare"] = "rare"  # spread over ten classes of the other task
+    for names in (("many", "rare"), ("rare", "many")):
+        made, targets = split(obs, *(TaskConfig(obs=name) for name in names), seed=seed)
+        target = targets[names.index("rare")]
+        assert target.counts(made.test)[1] == 2
+        assert target.counts(made.train)[1] >= 4
+
+
+def test_the_smallest_class_allowed_reaches_training_and_test():
+    obs = pd.DataFrame({"cell_type": ["a"] * 50 + ["b"] * 60 + ["c"] * 4})
+    for seed in range(10):
+        made, (target,) = split(obs, seed=seed)
+        assert target.counts(made.test)[2] == 1
+        assert target.counts(made.train)[2] >= 2
+
+
+def test_the_same_seed_gives_the_same_parts_and_another_seed_others():
+    for group in ("", "donor"):
+        first, again, other = (split(OBS, seed=seed, group=group)[0] for seed in (1, 1, 2))
+        assert all(np.array_equal(a, b) for a, b in zip(parts(first), parts(again), strict=True))
+        assert not np.array_equal(first.train, other.train)
+
+
+def test_cells_without_a_label_take_part():
+    obs = OBS.copy()
+    obs.loc[obs.index[:100], "cell_type"] = None
+    made, _ = split(obs)
+    check_parts(made, range(len(obs)))
+    assert 0.2 < np.mean(made.test < 100) < 0.5
+
+
+# --- groups
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_never_straddle_and_those_held_out_are_named(seed):
+    made, _ = split(OBS, group="donor", seed=seed)
+    donors = [set(OBS["donor"].iloc[part]) for part in parts(made)]
+    assert not donors[0] & donors[1] | donors[1] & donors[2] | donors[0] & donors[2]
+    assert set(made.held_out) == donors[2]
+    assert np.array_equal(made.groups, OBS["donor"].cat.codes)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 25), min_size=2, max_size=9),
+    missing=st.integers(0, 10),
+    seed=st.integers(0, 99),
+    test=st.integers(5, 50),
+    validation=st.integers(5, 50),
+)
+def test_any_groups_are_held_out_whole_or_refused_in_words(sizes, missing, seed, test, validation):
+    donor = [f"d{i}" for i, size in enumerate(sizes) for _ in range(size)] + [None] * missing
+    donor += ["more"] * max(0, 12 - len(donor))
+    obs = pd.DataFrame({"donor": donor, "cell_type": ["a", "b"] * (len(donor) // 2) + ["a"] * (len(donor) % 2)})
+    try:
+        made, _ = split(obs, group="donor", seed=seed, test_percent=test, validation_percent=validation)
+    except ConfigError as error:
+        assert "cannot be split into two parts" in str(error)
+        return
+    check_parts(made, np.flatnonzero(obs["donor"].notna()))
+    donors = obs["donor"].to_numpy()
+    assert not set(donors[made.test]) & set(donors[np.concatenate([made.train, made.validation])])
+    assert set(made.held_out) == set(donors[made.test])
+
+
+def test_cells_without_a_group_take_no_part():
+    obs = OBS.copy()
+    obs.loc[obs.index[:30], "donor"] = None
+    made, _ = split(obs, group="donor")
+    check_parts(made, range(30, len(obs)))
+    assert (made.groups[:30] == -1).all()
+
+
+def test_the_largest_group_is_not_always_the_one_held_out():
+    obs = pd.DataFrame(
+        {"donor": ["large"] * 120 + list(np.repeat(list("abcdefgh"), 15)), "cell_type": ["x", "y"] * 120}
+    )
+    for seed in range(5):
+        made, _ = split(obs, group="donor", seed=seed)
+        assert "large" not in made.held_out
+        assert len(made.test) / len(obs) == pytest.approx(0.25, abs=0.1)
+
+
+def test_of_two_groups_one_is_held_out_and_cells_of_the_other_steer():
+    obs = pd.DataFrame({"donor": ["p"] * 30 + ["q"] * 30, "cell_type": ["x", "y"] * 30})
+    made, _ = split(obs, group="donor")
+    check_parts(made, range(60))
+    assert made.held_out in (("p",), ("q",))
+    assert len(made.test) == 30
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (np.arange(60) % 3, {"0", "1", "2"}),
+        (pd.Categorical(np.arange(60) % 3, categories=[0, 1, 2, 99]), {"0", "1", "2"}),
+        (np.arange(60) % 2 == 0, {"False", "True"}),
+        (pd.array(np.arange(60) % 3, dtype="Int64"), {"0", "1", "2"}),
+        ([1, "a", 2.5] * 20, {"1", "a", "2.5"}),
+    ],
+    ids=["int", "category", "bool", "Int64", "mixed"],
+)
+def test_groups_of_any_type_are_named_by_their_text(values, names):
+    obs = pd.DataFrame({"donor": values, "cell_type": list("xyxxyy") * 10})
+    made, _ = split(obs, group="donor")
+    assert set(made.held_out) < names
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            ["d"] * 60,
+            r"“donor” has 1 group; holding one out needs two\. Choose another group column, or split by cell\.",
+        ),
+        ([None] * 60, r"“donor” has 0 groups; holding one out needs two\."),
+        (pd.Categorical(["d"] * 60, categories=["d", "e"]), r"“donor” has 1 group; holding one out needs two\."),
+    ],
+    ids=["one", "none", "one of two categories"],
+)
+def test_a_group_column_that_cannot_be_held_out_is_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        split(pd.DataFrame({"donor": values, "cell_type": ["x", "y"] * 30}), group="donor")
+
+
+def test_a_missing_group_column_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"The data has no obs column “mouse” to hold out\. Choose one of its columns\."
+    ):
+        split(OBS, group="mouse")
+
+
+def test_groups_that_leave_one_cell_to_train_are_refused():
+    obs = pd.DataFrame({"donor": ["p", "q"] + [None] * 58, "cell_type": ["x", "y"] * 30})
+    with pytest.raises(
+        ConfigError, match=r"1 cell cannot be split into two parts\. Choose larger classes or another group"
+    ):
+        split(obs, group="donor")
+
+
+# --- small data
+
+
+@given(
+    sizes=st.lists(st.integers(4, 9), min_size=2, max_size=8),
+    others=st.integers(1, 4),
+    seed=st.integers(0, 99),
+    test=st.integers(5, 50),
+    validation=st.integers(5, 50),
+)
+def test_data_as_small_as_the_settings_allow_can_be_split(sizes, others, seed, test, validation):
+    obs = pd.DataFrame({"cell_type": np.repeat([f"c{i}" for i in range(len(sizes))], sizes)})
+    obs["other"] = np.arange(len(obs)) % (others + 1)
+    tasks = [CELL_TYPE]
+    if obs["other"].value_counts().ge(4).sum() > 1:
+        tasks.append(TaskConfig(obs="other"))
+    made, targets = split(obs, *tasks, seed=seed, test_percent=test, validation_percent=validation)
+    check_parts(made, range(len(obs)))
+    assert without_unseen(targets[0], made.train).classes
