@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.ui import nav, state
 
-st.set_page_config(page_title="YOTO – gene panels", page_icon=":material/genetics:", layout="wide")
+nav.configure()
 state.follow_link()
 page = st.navigation(nav.sections())
 nav.mark_routed()

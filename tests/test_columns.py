@@ -6,7 +6,7 @@ from tests.conftest import make_toy
 from yoto_core.columns import describe_columns, likely_kind
 
 N = 400
-I = np.arange(N)
+ROW = np.arange(N)
 NUMBERS = np.random.default_rng(0).normal(size=N)
 
 
@@ -31,31 +31,36 @@ def test_the_toy_offers_its_tasks_first_then_its_groups():
 @pytest.mark.parametrize(
     ("name", "values", "role", "reason"),
     [
-        ("cell_type", I % 3, "task", "3 classes, the smallest with 133 cells"),
-        ("cell_type", np.where(I == 7, "x", np.where(I % 2, "a", "b")), "task", "3 classes, the smallest with 1 cell"),
+        ("cell_type", ROW % 3, "task", "3 classes, the smallest with 133 cells"),
+        (
+            "cell_type",
+            np.where(ROW == 7, "x", np.where(ROW % 2, "a", "b")),
+            "task",
+            "3 classes, the smallest with 1 cell",
+        ),
         ("stage", NUMBERS, "task", "numbers from -"),
         ("empty", [None] * N, "neither", "no cell has a value"),
         ("empty", [np.nan] * N, "neither", "no cell has a value"),
         ("species", ["human"] * N, "neither", "every cell has the same value"),
-        ("cell_type_ontology_term_id", I % 3, "neither", "repeats another column as ontology ids"),
+        ("cell_type_ontology_term_id", ROW % 3, "neither", "repeats another column as ontology ids"),
         *(
             (name, NUMBERS, "neither", "describes the measurement of the cell, not the cell")
             for name in ("n_genes", "nCount_RNA", "total_counts", "pct_counts_mt", "percent_mito", "log1p_total_counts")
         ),
         ("S_score", NUMBERS, "neither", "describes the measurement of the cell, not the cell"),
-        ("predicted_doublet", I % 2, "task", "2 classes, the smallest with 200 cells"),
+        ("predicted_doublet", ROW % 2, "task", "2 classes, the smallest with 200 cells"),
         ("doublet_score", NUMBERS, "neither", "describes the measurement of the cell, not the cell"),
-        ("name", [f"cell{i}" for i in I], "neither", "almost every cell has a value of its own"),
-        ("name", [f"cell{i}" for i in I // 3], "neither", "134 classes are more than 100"),
+        ("name", [f"cell{i}" for i in ROW], "neither", "almost every cell has a value of its own"),
+        ("name", [f"cell{i}" for i in ROW // 3], "neither", "134 classes are more than 100"),
         *(
-            (name, I % 8, "group", "8 groups of cells measured together")
+            (name, ROW % 8, "group", "8 groups of cells measured together")
             for name in ("donor", "Donor_ID", "orig.ident")
         ),
-        *((name, I % 8, "group", "8 groups of") for name in ("sample", "batch", "patient_id", "mouse", "individual")),
-        ("donor", [f"d{i}" for i in I // 3], "group", "134 groups of cells measured together"),
+        *((name, ROW % 8, "group", "8 groups of") for name in ("sample", "batch", "patient_id", "mouse", "individual")),
+        ("donor", [f"d{i}" for i in ROW // 3], "group", "134 groups of cells measured together"),
         ("donor", ["d"] * N, "neither", "every cell has the same value"),
-        ("donor", [f"d{i}" for i in I], "neither", "almost every cell has a value of its own"),
-        ("rare", np.where(I < 2, "a", "b"), "neither", "99.5% of cells share one value"),
+        ("donor", [f"d{i}" for i in ROW], "neither", "almost every cell has a value of its own"),
+        ("rare", np.where(ROW < 2, "a", "b"), "neither", "99.5% of cells share one value"),
     ],
 )
 def test_each_column_gets_a_role_and_the_reason(name, values, role, reason):
@@ -66,18 +71,18 @@ def test_each_column_gets_a_role_and_the_reason(name, values, role, reason):
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
-        (I % 2 == 0, "classification"),
-        (pd.array(I % 2 == 0, dtype="boolean"), "classification"),
-        (I % 20, "classification"),
-        (I % 50, "classification"),
-        (I % 101, "regression"),
-        (pd.array(I % 101, dtype="Int64"), "regression"),
+        (ROW % 2 == 0, "classification"),
+        (pd.array(ROW % 2 == 0, dtype="boolean"), "classification"),
+        (ROW % 20, "classification"),
+        (ROW % 50, "classification"),
+        (ROW % 101, "regression"),
+        (pd.array(ROW % 101, dtype="Int64"), "regression"),
         (NUMBERS, "regression"),
         (pd.array(NUMBERS, dtype="Float32"), "regression"),
-        (np.where(I < 350, np.nan, NUMBERS), "regression"),
-        (I % 20 / 2, "classification"),
-        (pd.Categorical(I), "classification"),
-        (I.astype(str), "classification"),
+        (np.where(ROW < 350, np.nan, NUMBERS), "regression"),
+        (ROW % 20 / 2, "classification"),
+        (pd.Categorical(ROW), "classification"),
+        (ROW.astype(str), "classification"),
         (pd.date_range("2020", periods=N), "classification"),
         ([1, "a", None, 2.5] * 100, "classification"),
     ],
@@ -99,7 +104,7 @@ def test_a_number_has_no_smallest_class():
 
 
 def test_names_that_people_mean_come_before_others():
-    obs = pd.DataFrame(dict.fromkeys(["zz", "age", "leiden", "Cell_Type", "condition", "louvain"], I % 3))
+    obs = pd.DataFrame(dict.fromkeys(["zz", "age", "leiden", "Cell_Type", "condition", "louvain"], ROW % 3))
     names = [column.name for column in describe_columns(obs)]
     assert names == ["Cell_Type", "leiden", "louvain", "condition", "age", "zz"]
 
@@ -110,7 +115,7 @@ def test_names_of_few_cells_are_not_offered_as_classes():
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "🧬 état", "x" * 200, "", "a b\tc", "{}"])
 def test_any_column_name_is_kept_as_it_is(name):
-    assert advice(name, I % 3).name == name
+    assert advice(name, ROW % 3).name == name
 
 
 def test_no_columns_get_no_advice():
@@ -119,5 +124,5 @@ def test_no_columns_get_no_advice():
 
 @pytest.mark.parametrize("dtype", [object, "string", "category", str])
 def test_text_of_any_type_is_a_class(dtype):
-    column = advice("thing", pd.Series(np.where(I % 2, "a", "b"), dtype=dtype))
+    column = advice("thing", pd.Series(np.where(ROW % 2, "a", "b"), dtype=dtype))
     assert (column.role, column.kind, column.levels) == ("task", "classification", 2)

@@ -221,7 +221,7 @@ def test_too_few_numbers_are_refused_with_the_limit(labelled):
     with pytest.raises(
         ConfigError, match=rf"Column “age” has a number in {cells}\. A number needs at least 20 cells\."
     ):
-        numbers(np.where(N < labelled, N, np.nan))
+        numbers(np.where(labelled > N, N, np.nan))
 
 
 def test_just_enough_numbers_are_taken():

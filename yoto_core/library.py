@@ -41,3 +41,15 @@ def find(key: str) -> tuple[Path, str]:
     if not KEY.fullmatch(key) or not path.is_file():
         raise DataError("The data of this link are not on this machine.", hint="Load the file again.")
     return path, path.with_suffix(".name").read_text(encoding="utf-8")
+
+
+def key_of(path: str | Path) -> str | None:
+    """The key of a file that is kept here, or None for a file elsewhere or gone."""
+    path = Path(path)
+    if path == DEMO_FILE:
+        return DEMO_KEY
+    return (
+        path.stem
+        if path.parent == (home() / "data").resolve() and KEY.fullmatch(path.stem) and path.is_file()
+        else None
+    )

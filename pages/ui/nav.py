@@ -5,6 +5,7 @@ first visit by deep link would then run a page without app.py. Every page theref
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 
@@ -12,6 +13,7 @@ from pages.ui import state
 from yoto_core.status import read_status
 
 _ROUTED = "_routed"
+ICON = Path(__file__).resolve().parents[2] / "assets" / "icon.png"
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,14 @@ STEPS = (
 def ensure_router() -> None:
     """First statement of every page: hand over to app.py where Streamlit ran the page alone."""
     if not st.session_state.get(_ROUTED):
+        configure()
         st.navigation(_pages(), position="hidden")
         st.rerun()
+
+
+def configure() -> None:
+    """Title, width and icon; the icon is a file of ours, as Streamlit would fetch its named ones from the network."""
+    st.set_page_config(page_title="YOTO – gene panels", page_icon=ICON, layout="wide")
 
 
 def mark_routed() -> None:

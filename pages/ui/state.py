@@ -13,6 +13,7 @@ from yoto_core import library, pipeline
 from yoto_core.checks import Finding, check_data
 from yoto_core.config import RunConfig
 from yoto_core.errors import RunError, YotoError
+from yoto_core.folders import read_json
 from yoto_core.folders import run_folder as folder_of
 from yoto_core.pipeline import Run
 from yoto_core.reading import Dataset, read_dataset
@@ -24,25 +25,16 @@ _DATA, _MATRIX, _CONFIG, _RUN, _NOTICE = "data_key", "matrix", "config", "run_id
 
 def follow_link() -> None:
     """Take over what the address names, once per value, then keep the address up to date."""
-    session = st.session_state
-    for name, key in (("data", _DATA), ("run", _RUN)):
-        asked = st.query_params.get(name)
-        if asked and asked != session.get(key):
-            _open(name, asked)
-    st.query_params.update(link())
-
-
-def _open(name: str, value: str) -> None:
+    data, run = st.query_params.get("data"), st.query_params.get("run")
     try:
-        if name == "data":
-            library.find(value)
-            _choose_data(value)
-        else:
-            folder_of(value)
-            st.session_state[_RUN] = value
+        if data and data != dataset_key():
+            library.find(data)
+            _choose_data(data)
+        if run and run != st.session_state.get(_RUN):
+            open_run(run)
     except YotoError as error:
         st.session_state[_NOTICE] = error
-        del st.query_params[name]
+    _write_link()
 
 
 def link() -> dict[str, str]:
@@ -153,8 +145,12 @@ def run() -> Run:
 
 
 def open_run(run_id: str) -> None:
-    """Look at another run."""
+    """Look at another run, and at its data where they are still here (RunError where there is no such run)."""
+    data = library.key_of(read_json(folder_of(run_id) / "data.json")["path"])
+    if data:
+        _choose_data(data)
     st.session_state[_RUN] = run_id
+    _write_link()
 
 
 def theme() -> str:
@@ -166,8 +162,14 @@ def _choose_data(key: str) -> None:
     if key != dataset_key():
         for name in (_MATRIX, _CONFIG, _RUN):
             st.session_state.pop(name, None)
-        st.query_params.pop("run", None)
     st.session_state[_DATA] = key
+    _write_link()
+
+
+def _write_link() -> None:
+    """Keep the address up to date at once: the next rerun reads it again."""
+    others = {name: value for name, value in st.query_params.to_dict().items() if name not in ("data", "run")}
+    st.query_params.from_dict({**others, **link()})
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the data …")

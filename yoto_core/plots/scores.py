@@ -26,7 +26,7 @@ def rival_figure(table: pd.DataFrame, metric_label: str, theme: Theme) -> go.Fig
     """Dots with 95 % intervals, the best method on top; YOTO in colour, references hollow."""
     figure = go.Figure()
     for row in table.itertuples():
-        color = HIGHLIGHT if row.method == "yoto" else MUTED
+        color = HIGHLIGHT[theme] if row.method == "yoto" else MUTED
         figure.add_scatter(
             x=[row.value], y=[row.label], mode="markers+text", text=[f"{row.value:.2f}"], textposition="top center",
             error_x={"type": "data", "array": [row.high - row.value], "arrayminus": [row.value - row.low], "color": color},

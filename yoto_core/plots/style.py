@@ -8,7 +8,8 @@ Theme = Literal["light", "dark"]
 
 # Okabe & Ito 2008 (jfly.uni-koeln.de/color): eight colours that colour-blind readers can tell apart.
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8860B", "#5b6770")
-HIGHLIGHT, MUTED = OKABE_ITO[0], "#9aa5ad"
+HIGHLIGHT = {"light": "#0072B2", "dark": "#4aa3d6"}
+MUTED = "#9aa5ad"
 INK = {"light": "#1b2730", "dark": "#e6edf2"}
 GRID = {"light": "#e3e8ec", "dark": "#2c3840"}
 

@@ -16,7 +16,7 @@ def training_figure(history: pd.DataFrame, theme: Theme) -> go.Figure:
     )
     if len(history):
         figure.add_scatter(
-            x=history["step"], y=history["active_genes"], mode="lines", line={"color": HIGHLIGHT, "width": 3},
+            x=history["step"], y=history["active_genes"], mode="lines", line={"color": HIGHLIGHT[theme], "width": 3},
             name="genes", showlegend=False, row=1, col=1, hovertemplate="step %{x}: %{y:,} genes<extra></extra>",
         )  # fmt: skip
     for i, column in enumerate(name for name in history if name.startswith(SCORE_PREFIX)):
