@@ -20,6 +20,7 @@ from yoto_core.reading import Dataset, from_anndata
 
 settings.register_profile("yoto", deadline=None, max_examples=60, derandomize=True, database=None)
 settings.load_profile("yoto")
+torch.set_num_threads(1)  # tensors of this size only lose time to more
 
 CELLS = 300
 CLASSES = ("B", "Mono", "NK", "T")
@@ -85,7 +86,7 @@ def tiny_config() -> RunConfig:
     return RunConfig(
         tasks=(TaskConfig(obs="cell_type"), TaskConfig(obs="condition"), TaskConfig(obs="age", kind="regression")),
         selector=SelectorConfig(panel_size=8),
-        training=TrainingConfig(epochs=10, batch_size=64, hidden=16),
+        training=TrainingConfig(steps=60, fit_steps=40, replicas=2, batch_size=64, hidden=16),
         evaluation=EvaluationConfig(random_panels=1, bootstrap=50),
         threads=1,
     )

@@ -430,6 +430,34 @@ def test_a_table_of_an_unknown_kind_is_refused(toy_file, tmp_path):
         read_dataset(path)
 
 
+def test_a_file_in_the_first_tabular_format_is_read_with_its_categories(tmp_path):
+    path = tmp_path / "first.h5ad"
+    text = h5py.string_dtype()
+    with h5py.File(path, "w") as file:
+        file["X"] = np.arange(12, dtype=np.float32).reshape(4, 3)
+        for name, size, columns in (("obs", 4, ["label"]), ("var", 3, [])):
+            table = file.create_group(name)
+            table.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.1.0", "_index": "index"})
+            table.attrs["column-order"] = np.array(columns, dtype=text)
+            table.create_dataset("index", data=[f"{name}{i}" for i in range(size)], dtype=text)
+        file["obs"].create_group("__categories").create_dataset("label", data=["a", "b"], dtype=text)
+        file["obs"]["label"] = np.array([0, 1, 0, -1], dtype=np.int8)
+        file["obs/label"].attrs["categories"] = file["obs/__categories/label"].ref
+    data = read_dataset(path)
+    assert data.obs["label"].astype(object).where(data.obs["label"].notna(), None).tolist() == ["a", "b", "a", None]
+    assert data.genes.symbols == ("var0", "var1", "var2")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_download_that_ends_in_zeros_is_refused(share, toy_file, tmp_path):
+    content = toy_file.read_bytes()
+    kept = int(share * len(content))
+    path = tmp_path / "half.h5ad"
+    path.write_bytes(content[:kept] + bytes(len(content) - kept))
+    with pytest.raises(DataError, match=r"half\.h5ad is cut short or damaged \(.+\)\. Copy or save the file again\."):
+        read_dataset(path)
+
+
 def test_no_cells_are_refused(toy, read):
     with pytest.raises(DataError, match=r"data\.h5ad holds 0 cells\. Check the filter that made it\."):
         read(toy[:0].copy())

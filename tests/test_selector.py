@@ -30,7 +30,18 @@ TEMPERATURES = st.sampled_from([0.01, 0.5, 1.0, 20.0])
 
 def noisy(genes, *, replicas=1, seed=0, scale=1.0):
     generator = torch.Generator().manual_seed(seed)
-    return scale * gumbel((replicas, genes), generator=generator, device=torch.device("cpu")).double()
+    return scale * gumbel((replicas, genes), generator).double()
+
+
+def alike(scores_RG, k):
+    """The same size for every replica."""
+    return torch.full((len(scores_RG),), k)
+
+
+def every_row(scores_RG, rows=None):
+    """The same rows (all of them unless named) for every replica."""
+    rows = torch.arange(1, scores_RG.shape[1] + 1) if rows is None else torch.as_tensor(rows)
+    return rows.expand(len(scores_RG), -1)
 
 
 def brute_rows(scores_RG, rows, temperature):
@@ -53,7 +64,7 @@ def test_distance_sums_equal_those_of_all_pairs(scores):
 @given(SCORES, TEMPERATURES)
 def test_rows_equal_those_of_the_whole_matrix(scores, temperature):
     rows = torch.arange(1, scores.shape[1] + 1)
-    made = neuralsort_rows(scores, rows, temperature)
+    made = neuralsort_rows(scores, every_row(scores, rows), temperature)
     torch.testing.assert_close(made, brute_rows(scores, rows, temperature), rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(made.sum(-1), torch.ones(made.shape[:2], dtype=torch.float64))
 
@@ -61,20 +72,27 @@ def test_rows_equal_those_of_the_whole_matrix(scores, temperature):
 @pytest.mark.parametrize("rows", [[1], [3, 4, 5], [7, 2]])
 def test_any_rows_can_be_asked_for_alone(rows):
     scores, rows = noisy(20, replicas=2), torch.tensor(rows)
-    every = neuralsort_rows(scores, torch.arange(1, 21), 0.5)
-    torch.testing.assert_close(neuralsort_rows(scores, rows, 0.5), every[:, rows - 1])
+    every = neuralsort_rows(scores, every_row(scores), 0.5)
+    torch.testing.assert_close(neuralsort_rows(scores, every_row(scores, rows), 0.5), every[:, rows - 1])
+
+
+def test_each_replica_can_ask_for_rows_of_its_own():
+    scores, rows = noisy(20, replicas=2), torch.tensor([[1, 2], [9, 4]])
+    every = neuralsort_rows(scores, every_row(scores), 0.5)
+    expected = torch.stack([every[i, rows[i] - 1] for i in range(2)])
+    torch.testing.assert_close(neuralsort_rows(scores, rows, 0.5), expected)
 
 
 @given(DISTINCT, TEMPERATURES)
 def test_row_i_is_largest_at_the_i_th_largest_score(scores, temperature):
     rows = torch.arange(1, scores.shape[1] + 1)
-    made = neuralsort_rows(scores, rows, temperature)
+    made = neuralsort_rows(scores, every_row(scores, rows), temperature)
     assert torch.equal(made.argmax(-1), scores.argsort(descending=True))
 
 
 def test_at_a_low_temperature_the_rows_are_the_permutation():
     scores = torch.tensor([[0.0, 3.0, 1.0, 2.0]])
-    rows = neuralsort_rows(scores, torch.arange(1, 5), 0.01)
+    rows = neuralsort_rows(scores, every_row(scores), 0.01)
     expected = torch.tensor([[0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [1, 0, 0, 0]], dtype=torch.float32)
     torch.testing.assert_close(rows[0], expected)
 
@@ -82,7 +100,7 @@ def test_at_a_low_temperature_the_rows_are_the_permutation():
 @given(SCORES, st.randoms(use_true_random=False))
 def test_the_order_of_the_genes_does_not_matter(scores, random):
     order = torch.tensor(random.sample(range(scores.shape[1]), scores.shape[1]))
-    rows = torch.arange(1, 3)
+    rows = every_row(scores, [1, 2])
     torch.testing.assert_close(
         neuralsort_rows(scores[:, order], rows, 0.5), neuralsort_rows(scores, rows, 0.5)[..., order]
     )
@@ -90,7 +108,7 @@ def test_the_order_of_the_genes_does_not_matter(scores, random):
 
 @given(SCORES, FLOATS)
 def test_a_constant_added_to_all_scores_changes_nothing(scores, constant):
-    rows = torch.arange(1, 3)
+    rows = every_row(scores, [1, 2])
     made = neuralsort_rows(scores + constant, rows, 1.0)
     torch.testing.assert_close(made, neuralsort_rows(scores, rows, 1.0), rtol=1e-5, atol=1e-5)
 
@@ -98,12 +116,12 @@ def test_a_constant_added_to_all_scores_changes_nothing(scores, constant):
 def test_the_gradient_of_the_sums_is_the_true_one():
     scores = noisy(7, replicas=2).requires_grad_()
     assert torch.autograd.gradcheck(distance_sums, scores)
-    assert torch.autograd.gradcheck(lambda s: relaxed_mask(s, 3, 0.7, window=64), scores)
+    assert torch.autograd.gradcheck(lambda s: relaxed_mask(s, alike(s, 3), 0.7, window=64), scores)
 
 
 def test_thousands_of_genes_in_single_precision_still_rank_alike():
     scores = noisy(11_000, scale=1.0)
-    rows = torch.tensor([1, 8, 32, 64])
+    rows = torch.tensor([[1, 8, 32, 64]])
     exact = neuralsort_rows(scores, rows, 0.5)
     made = neuralsort_rows(scores.float(), rows, 0.5)
     torch.testing.assert_close(made.double(), exact, rtol=0, atol=0.02)
@@ -115,7 +133,7 @@ def test_thousands_of_genes_in_single_precision_still_rank_alike():
 @given(TIED | SCORES, st.data())
 def test_the_mask_has_exactly_k_ones_whatever_the_ties(scores, data):
     k = data.draw(st.integers(1, scores.shape[1]))
-    mask = hard_mask(scores, k)
+    mask = hard_mask(scores, alike(scores, k))
     assert set(mask.unique().tolist()) <= {0.0, 1.0}
     assert (mask.sum(-1) == k).all()
     chosen = top_k(scores, k)
@@ -138,8 +156,28 @@ def test_a_smaller_choice_is_the_beginning_of_a_larger_one(scores):
         assert torch.equal(top_k(scores, k), every[:, :k])
 
 
-def test_one_row_of_scores_needs_no_replicas():
-    assert hard_mask(torch.tensor([3.0, 1.0, 2.0]), 2).tolist() == [1, 0, 1]
+@given(TIED | SCORES, st.data())
+def test_each_replica_has_exactly_as_many_ones_as_its_own_size(scores, data):
+    replicas, genes = scores.shape
+    sizes = torch.tensor(data.draw(st.lists(st.integers(1, genes), min_size=replicas, max_size=replicas)))
+    assert torch.equal(hard_mask(scores, sizes).sum(-1).long(), sizes)
+    together = straight_through_mask(scores, sizes, 0.5)
+    for i in range(replicas):
+        alone = straight_through_mask(scores[i : i + 1], sizes[i : i + 1], 0.5)
+        torch.testing.assert_close(together[i : i + 1], alone)
+    relaxed = relaxed_mask(scores, sizes, 0.5, window=64)
+    for i, size in enumerate(sizes.tolist()):
+        full = brute_rows(scores[i : i + 1], torch.arange(1, size + 1), 0.5).sum(-2)
+        torch.testing.assert_close(relaxed[i : i + 1], full, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [[200, 3], [3, 200], [64, 65], [1, 1]])
+def test_a_window_serves_replicas_of_very_different_sizes(sizes):
+    scores, sizes = noisy(250, replicas=2), torch.tensor(sizes)
+    relaxed = relaxed_mask(scores, sizes, 0.5, window=64)
+    for i, size in enumerate(sizes.tolist()):
+        last = brute_rows(scores[i : i + 1], torch.arange(max(0, size - 64) + 1, size + 1), 0.5).sum(-2)
+        torch.testing.assert_close(relaxed[i : i + 1], last)
 
 
 # --- the relaxed mask
@@ -148,7 +186,7 @@ def test_one_row_of_scores_needs_no_replicas():
 @given(SCORES, TEMPERATURES, st.data())
 def test_the_relaxed_mask_is_the_full_sum_where_the_window_holds_it(scores, temperature, data):
     k = data.draw(st.integers(1, scores.shape[1]))
-    mask = relaxed_mask(scores, k, temperature, window=data.draw(st.integers(k, 64)))
+    mask = relaxed_mask(scores, alike(scores, k), temperature, window=data.draw(st.integers(k, 64)))
     full = brute_rows(scores, torch.arange(1, k + 1), temperature).sum(-2)
     torch.testing.assert_close(mask, full, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(mask.sum(-1), torch.full((len(scores),), float(k), dtype=torch.float64))
@@ -159,7 +197,7 @@ def test_the_relaxed_mask_is_the_full_sum_where_the_window_holds_it(scores, temp
 def test_a_window_smaller_than_k_sums_its_own_rows_only(genes, k, window):
     scores = noisy(genes)
     last = brute_rows(scores, torch.arange(k - window + 1, k + 1), 0.5).sum(-2)
-    mask = relaxed_mask(scores, k, 0.5, window=window)
+    mask = relaxed_mask(scores, alike(scores, k), 0.5, window=window)
     torch.testing.assert_close(mask, last)
     assert mask.sum().item() == pytest.approx(window)
 
@@ -179,7 +217,7 @@ def test_the_windowed_gradient_is_the_full_one_at_the_cut_and_beyond(genes, k, s
 
     def gradient(window):
         leaf = scores.clone().requires_grad_()
-        (relaxed_mask(leaf, k, 0.5, window=window) * weights).sum().backward()
+        (relaxed_mask(leaf, alike(leaf, k), 0.5, window=window) * weights).sum().backward()
         return leaf.grad
 
     full, windowed = gradient(k), gradient(64)
@@ -196,24 +234,24 @@ def test_forward_the_mask_is_hard_and_backward_it_is_relaxed(scores, temperature
     k = data.draw(st.integers(1, scores.shape[1]))
     weights = torch.arange(1, scores.shape[1] + 1, dtype=scores.dtype)
     hard, soft = scores.clone().requires_grad_(), scores.clone().requires_grad_()
-    mask = straight_through_mask(hard, k, temperature)
-    assert torch.equal(mask.detach(), hard_mask(scores, k))
+    mask = straight_through_mask(hard, alike(hard, k), temperature)
+    assert torch.equal(mask.detach(), hard_mask(scores, alike(scores, k)))
     (mask * weights).sum().backward()
-    (relaxed_mask(soft, k, temperature, window=64) * weights).sum().backward()
+    (relaxed_mask(soft, alike(soft, k), temperature, window=64) * weights).sum().backward()
     torch.testing.assert_close(hard.grad, soft.grad)
     assert hard.grad.isfinite().all()
 
 
 def test_the_gradient_reaches_every_gene():
     scores = noisy(40, scale=0.1).requires_grad_()
-    (straight_through_mask(scores, 5, 5.0) * torch.arange(40)).sum().backward()
+    (straight_through_mask(scores, alike(scores, 5), 5.0) * torch.arange(40)).sum().backward()
     assert (scores.grad != 0).all()
 
 
 def test_replicas_do_not_see_each_other():
     scores = noisy(30, replicas=3)
-    together = straight_through_mask(scores, 7, 0.5)
-    alone = torch.cat([straight_through_mask(scores[i : i + 1], 7, 0.5) for i in range(3)])
+    together = straight_through_mask(scores, alike(scores, 7), 0.5)
+    alone = torch.cat([straight_through_mask(scores[i : i + 1], torch.tensor([7]), 0.5) for i in range(3)])
     torch.testing.assert_close(together, alone)
 
 

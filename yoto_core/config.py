@@ -214,26 +214,49 @@ class EvaluationConfig(Settings):
 class TrainingConfig(Settings):
     """How the model learns; the defaults are those of the benchmark."""
 
-    epochs: int = setting(
-        40, label="Passes over the training cells", help="More passes cost more time.", low=1, high=2000
+    steps: int = setting(400, label="Choosing steps", help="Steps in which genes compete.", low=1, high=100_000)
+    fit_steps: int = setting(
+        300,
+        label="Fitting steps",
+        help="Steps in which the model learns to read the chosen genes.",
+        low=1,
+        high=100_000,
     )
-    batch_size: int = setting(128, label="Cells per step", help="Cells in one gradient step.", low=8, high=8192)
-    hidden: int = setting(64, label="Encoder width", help="Units of the shared encoder.", low=2, high=1024)
+    batch_size: int = setting(256, label="Cells per step", help="Cells in one gradient step.", low=8, high=8192)
+    replicas: int = setting(
+        4,
+        label="Replicas",
+        help="Models that learn side by side on resampled cells and vote on the genes.",
+        low=1,
+        high=64,
+    )
+    pool: int = setting(
+        512,
+        label="First pool (genes)",
+        help="How many genes, ordered in advance, enter the competition.",
+        low=2,
+        high=20_000,
+    )
+    hidden: int = setting(32, label="Encoder width", help="Units of the shared encoder.", low=2, high=1024)
+    dropout: float = setting(0.2, label="Dropout", help="Share of units left out at each step.", low=0.0, high=0.9)
+    label_smoothing: float = setting(
+        0.05, label="Label smoothing", help="How far the model is kept from certainty.", low=0.0, high=0.5
+    )
     learning_rate: float = setting(
-        0.003, label="Learning rate", help="Step size for the network's weights.", low=1e-6, high=1.0
+        0.01, label="Learning rate", help="Step size for the network's weights.", low=1e-6, high=1.0
     )
     score_learning_rate: float = setting(
-        0.02, label="Score learning rate", help="Step size for the gene scores.", low=1e-6, high=10.0
+        0.03, label="Score learning rate", help="Step size for the gene scores.", low=1e-6, high=10.0
     )
     noise_start: float = setting(
         1.0,
         label="Noise at the start",
         help="Gumbel noise on the scores: how freely genes are tried.",
-        low=0.0,
+        low=0.001,
         high=10.0,
     )
     noise_end: float = setting(
-        0.3, label="Noise at the end", help="Gumbel noise in the last steps.", low=0.0, high=10.0
+        0.3, label="Noise at the end", help="Gumbel noise in the last steps.", low=0.001, high=10.0
     )
     temperature: float = setting(
         0.5, label="Temperature", help="Softness of the ranking in the backward pass.", low=0.001, high=100.0
@@ -255,7 +278,11 @@ class RunConfig(Settings):
     evaluation: EvaluationConfig = EvaluationConfig()
     seed: int = setting(0, label="Seed", help="The same seed gives the same panel.", low=0, high=2**31 - 1)
     threads: int = setting(
-        2, label="Threads", help="Processor threads; results are exact per number of threads.", low=1, high=256
+        2,
+        label="Threads",
+        help="Processor threads for the comparisons; the panel does not depend on it.",
+        low=1,
+        high=256,
     )
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
 """The network: one encoder shared by all tasks, one head per task, several replicas side by side.
 
-Shapes: B cells, A active genes, K panel genes, R replicas, H hidden units, C classes of a task.
+Shapes: B cells, A active genes, R replicas, H hidden units, C classes of a task.
 """
 
 import math
@@ -30,10 +30,10 @@ class Head:
 
 
 def heads_for(targets: Sequence[Target], training_cells: np.ndarray) -> tuple[Head, ...]:
-    """A head per task; numbers are standardised by the labelled training cells."""
+    """A head per task; numbers are standardised by the labelled training cells (indices)."""
     heads = []
     for target in targets:
-        if target.kind == "classification":
+        if target.classes:
             heads.append(Head(target.task, target.classes))
         else:
             numbers = target.values[training_cells]
@@ -45,60 +45,74 @@ class Network(nn.Module):
     """R replicas of gene layer → ReLU → heads, trained as one batched computation."""
 
     def __init__(
-        self, n_genes: int, heads: Sequence[Head], *, replicas: int, hidden: int, generator: torch.Generator
+        self, n_genes: int, heads: Sequence[Head], *, replicas: int, hidden: int, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        self.heads = tuple(heads)
-
-        def normal(*shape: int, fan_in: int) -> nn.Parameter:
-            return nn.Parameter(torch.randn(shape, generator=generator) * math.sqrt(2.0 / fan_in))
-
-        # Sized for the panel, not for all genes: most inputs are gone when the weights matter.
-        self.gene_weights_RAH = normal(replicas, n_genes, hidden, fan_in=max(n_genes, 1))
+        self.heads, self.dropout = tuple(heads), dropout
+        # Scaled for a panel of a few dozen inputs: most genes are masked whenever these weights are used.
+        self.gene_weights_RAH = nn.Parameter(torch.randn(replicas, n_genes, hidden) / 4)
         self.bias_RH = nn.Parameter(torch.zeros(replicas, hidden))
         self.head_weights_RHC = nn.ParameterList(
-            normal(replicas, hidden, head.n_outputs, fan_in=2 * hidden) for head in heads
+            nn.Parameter(torch.randn(replicas, hidden, head.n_outputs) / math.sqrt(hidden)) for head in heads
         )
         self.head_bias_RC = nn.ParameterList(nn.Parameter(torch.zeros(replicas, head.n_outputs)) for head in heads)
 
     def forward(self, x_BA: Tensor, mask_RA: Tensor) -> tuple[Tensor, ...]:
         """One (R, B, C) tensor of scores per task, from the genes that each replica's mask lets through."""
-        weights_RAH = mask_RA[..., None] * self.gene_weights_RAH
-        hidden_RBH = torch.relu(torch.matmul(x_BA, weights_RAH) + self.bias_RH[:, None])
+        hidden_RBH = torch.relu(torch.matmul(x_BA, mask_RA[..., None] * self.gene_weights_RAH) + self.bias_RH[:, None])
+        hidden_RBH = nn.functional.dropout(hidden_RBH, self.dropout, training=self.training)
         return tuple(
             torch.matmul(hidden_RBH, weights) + bias[:, None]
             for weights, bias in zip(self.head_weights_RHC, self.head_bias_RC, strict=True)
         )
 
+    def group_penalty(self) -> Tensor:
+        """Sum over replicas and genes of the length of each gene's weights (group lasso, Yuan & Lin 2006)."""
+        return (self.gene_weights_RAH.pow(2).sum(-1) + 1e-8).sqrt().sum()
 
-def task_losses(
-    outputs: Sequence[Tensor], labels: Sequence[Tensor], class_weights: Sequence[Tensor | None]
-) -> list[Tensor]:
-    """Per task the mean loss over its labelled cells, or nothing (0) in a batch without any.
 
-    Labels are class codes with -1, or standardised numbers with NaN, where a cell is unlabelled.
-    Cross-entropy for classes (weighted), Huber loss for numbers.
-    """
-    losses = []
-    for output_RBC, label_B, weight_C in zip(outputs, labels, class_weights, strict=True):
-        labelled = label_B >= 0 if weight_C is not None else ~torch.isnan(label_B)
-        if not labelled.any():
-            losses.append(output_RBC.sum() * 0.0)
-            continue
-        kept_RBC, wanted_B = output_RBC[:, labelled], label_B[labelled]
-        replicas = kept_RBC.shape[0]
-        if weight_C is not None:
-            losses.append(
-                nn.functional.cross_entropy(kept_RBC.flatten(0, 1), wanted_B.repeat(replicas), weight=weight_C)
-            )
+@dataclass(frozen=True)
+class Answers:
+    """What one task expects of N training cells, and how much each cell counts in each replica."""
+
+    labels_N: Tensor  # class codes or standardised numbers; anything where the weight is zero
+    weights_RN: Tensor  # zero where a cell is unlabelled
+    task_weight: float
+    is_class: bool
+    smoothing: float
+
+    def loss(self, output_RBC: Tensor, cells: Tensor) -> Tensor:
+        """Sum over replicas of the weighted mean loss over the labelled cells of a batch; zero where it has none."""
+        labels_B, weights_RB = self.labels_N[cells], self.weights_RN[:, cells]
+        if self.is_class:
+            each_RB = nn.functional.cross_entropy(
+                output_RBC.flatten(0, 1),
+                labels_B.repeat(len(output_RBC)),
+                reduction="none",
+                label_smoothing=self.smoothing,
+            ).view(weights_RB.shape)
         else:
-            losses.append(nn.functional.huber_loss(kept_RBC[..., 0], wanted_B.expand(replicas, -1)))
-    return losses
+            each_RB = nn.functional.huber_loss(
+                output_RBC[..., 0], labels_B.expand(len(output_RBC), -1), reduction="none", delta=2.0
+            )
+        mean_R = (each_RB * weights_RB).sum(1) / weights_RB.sum(1).clamp_min(1e-6)
+        return self.task_weight * mean_R.sum()
 
 
-def balanced_weights(target: Target, training_cells: np.ndarray) -> Tensor | None:
-    """(C,) class weights that let each class count alike (scikit-learn's "balanced"), or None for a number."""
-    if target.kind == "regression":
-        return None
-    counts = target.counts(training_cells)
-    return torch.tensor(counts.sum() / (len(counts) * counts), dtype=torch.float32)
+def answers_for(target: Target, head: Head, cells: np.ndarray, times_RN: Tensor, *, smoothing: float) -> Answers:
+    """The answers of one task for training cells (indices), which replica r counts `times_RN[r]` times.
+
+    Every class counts alike, whatever its number of cells.
+    """
+    labelled = target.labelled[cells]
+    if target.classes:
+        codes = target.values[cells]
+        counts = np.maximum(target.counts(cells), 1)
+        share = np.where(labelled, labelled.sum() / (len(counts) * counts[codes]), 0.0)
+        labels = torch.tensor(np.maximum(codes, 0))
+    else:
+        share = labelled.astype(float)
+        numbers = (np.where(labelled, target.values[cells], head.mean) - head.mean) / head.spread
+        labels = torch.tensor(numbers, dtype=torch.float32)
+    weights = times_RN * torch.tensor(share, dtype=torch.float32)
+    return Answers(labels, weights, target.weight, bool(target.classes), smoothing)

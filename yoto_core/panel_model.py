@@ -3,7 +3,7 @@
 Shapes: B cells, K panel genes, R replicas (their outputs are averaged), H hidden units, C classes of a task.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -11,7 +11,9 @@ from torch import Tensor
 
 from yoto_core.model import Head, Network
 
-BATCH = 65_536
+BATCH = 65_536  # cells
+CLIP = 5.0  # standard deviations: one odd count must not decide a cell
+GENE_AXIS = {"mean": 0, "spread": 0, "gene_weights_RAH": 1}
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class PanelModel:
-    """Weights over exactly K genes; `genes` gives the order of the input columns."""
+    """Weights over exactly K genes, most important first; `genes` gives the order of the input columns."""
 
     genes: tuple[str, ...]
     gene_ids: tuple[str, ...]
@@ -42,37 +44,55 @@ class PanelModel:
         """Every task's answer for cells × panel genes (log-normalised, columns in the order of `genes`)."""
         if x_BK.ndim != 2 or x_BK.shape[1] != len(self.genes):
             raise ValueError(f"expected (cells, {len(self.genes)}) but got {x_BK.shape}")
-        blocks = [self._outputs(x_BK[start : start + BATCH]) for start in range(0, max(len(x_BK), 1), BATCH)]
+        starts = range(0, max(len(x_BK), 1), BATCH)
+        blocks = [self._outputs(x_BK[start : start + BATCH]) for start in starts]
         outputs = [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
-        predictions = []
-        for head, output_BC in zip(self.heads, outputs, strict=True):
-            if head.classes:
-                predictions.append(Prediction(head.task, head.classes, output_BC.argmax(1), output_BC))
-            else:
-                predictions.append(Prediction(head.task, (), output_BC[:, 0] * head.spread + head.mean))
-        return tuple(predictions)
+        return tuple(_prediction(head, output) for head, output in zip(self.heads, outputs, strict=True))
+
+    def at_size(self, k: int) -> "PanelModel":
+        """The same model for the first k genes: it was trained on every prefix, so nothing is trained again."""
+        tensors = {
+            name: value.narrow(GENE_AXIS[name], 0, k).contiguous() if name in GENE_AXIS else value
+            for name, value in self.tensors.items()
+        }
+        return replace(self, genes=self.genes[:k], gene_ids=self.gene_ids[:k], tensors=tensors)
 
     @torch.no_grad()
     def _outputs(self, x_BK: np.ndarray) -> list[np.ndarray]:
         """Per task (B, C) probabilities or (B, 1) standardised numbers, averaged over replicas."""
-        x = (torch.as_tensor(x_BK, dtype=torch.float32) - self.tensors["mean"]) / self.tensors["spread"]
+        x = standardise(torch.as_tensor(x_BK, dtype=torch.float32), self.tensors["mean"], self.tensors["spread"])
         network = self._network()
-        outputs = network(x, torch.ones(network.gene_weights_RAH.shape[:2]))
-        return [
-            (torch.softmax(scores, -1) if head.classes else scores).mean(0).numpy()
-            for head, scores in zip(self.heads, outputs, strict=True)
-        ]
+        scores = network(x, torch.ones(network.gene_weights_RAH.shape[:2]))
+        return averaged(self.heads, scores)
 
     def _network(self) -> Network:
         replicas, genes, hidden = self.tensors["gene_weights_RAH"].shape
-        network = Network(genes, self.heads, replicas=replicas, hidden=hidden, generator=torch.Generator())
+        with torch.random.fork_rng(devices=[]):  # the first weights are drawn and thrown away
+            network = Network(genes, self.heads, replicas=replicas, hidden=hidden)
         network.load_state_dict({name: value for name, value in self.tensors.items() if name not in ("mean", "spread")})
         return network.eval()
 
 
-def panel_model(
-    network: Network, mean_K: Tensor, spread_K: Tensor, genes: tuple[str, ...], gene_ids: tuple[str, ...]
+def standardise(x_BK: Tensor, mean_K: Tensor, spread_K: Tensor) -> Tensor:
+    """(B, K) in training standard deviations, at most 5 to either side."""
+    return ((x_BK - mean_K) / spread_K).clamp(-CLIP, CLIP)
+
+
+def averaged(heads: tuple[Head, ...], scores: tuple[Tensor, ...]) -> list[np.ndarray]:
+    """Per task the mean over replicas of (R, B, C) class probabilities or standardised numbers: (B, C) or (B, 1)."""
+    pairs = zip(heads, scores, strict=True)
+    return [(torch.softmax(output, -1) if head.classes else output).mean(0).numpy() for head, output in pairs]
+
+
+def freeze(
+    network: Network, mean_K: Tensor, spread_K: Tensor, genes: tuple[str, ...], ids: tuple[str, ...]
 ) -> PanelModel:
-    """Freeze a network whose inputs are already exactly the panel's genes."""
-    tensors = {name: value.detach().clone().contiguous() for name, value in network.state_dict().items()}
-    return PanelModel(genes, gene_ids, network.heads, {**tensors, "mean": mean_K, "spread": spread_K})
+    """A predictor from a network whose inputs are already exactly these genes."""
+    weights = {name: value.detach().clone().contiguous() for name, value in network.state_dict().items()}
+    return PanelModel(genes, ids, network.heads, {**weights, "mean": mean_K, "spread": spread_K})
+
+
+def _prediction(head: Head, output_BC: np.ndarray) -> Prediction:
+    if head.classes:
+        return Prediction(head.task, head.classes, output_BC.argmax(1), output_BC)
+    return Prediction(head.task, (), output_BC[:, 0] * head.spread + head.mean)

@@ -110,22 +110,23 @@ def choose_panel(
     fitted = design(data, config)
     problem = Problem(expression_of(data, fitted.candidates), fitted.candidates, fitted.targets, fitted.split)
     trained = train(problem, config, on_progress=on_progress, should_stop=should_stop)
+    order, model = trained.order[: config.selector.panel_size], trained.model.at_size(config.selector.panel_size)
     panel = _panel(fitted.candidates, trained, config)
     validation = fitted.split.validation
-    columns = problem.panel_columns(validation, trained.order)
-    reasons = explain(trained.model, columns, fitted.targets, validation)
+    columns = problem.panel_columns(validation, order)
+    reasons = explain(model, columns, fitted.targets, validation)
     run = Run(
         config=config,
         panel=panel,
         panel_table=_panel_table(panel, reasons),
-        model=trained.model,
+        model=model,
         history=pd.DataFrame(trained.history),
         evaluation=None,
         summary=_summary(data, fitted),
         timing={"training_seconds": trained.seconds},
         versions=runtime.versions(),
     )
-    return Chosen(run, problem, trained.order)
+    return Chosen(run, problem, order)
 
 
 def compare(
@@ -140,14 +141,15 @@ def compare(
 
 
 def _panel(candidates: Candidates, trained: TrainResult, config: RunConfig) -> Panel:
-    included = set(candidates.included)
+    included, k = set(candidates.included), config.selector.panel_size
+    order = trained.order[:k]
     return Panel(
-        genes=tuple(candidates.symbols[gene] for gene in trained.order),
-        gene_ids=tuple(candidates.ids[gene] for gene in trained.order),
-        scores=tuple(float(score) for score in trained.scores),
-        stability=tuple(float(share) for share in trained.stability),
-        included=tuple(int(gene) in included for gene in trained.order),
-        panel_size=config.selector.panel_size,
+        genes=tuple(candidates.symbols[gene] for gene in order),
+        gene_ids=tuple(candidates.ids[gene] for gene in order),
+        scores=tuple(float(score) for score in trained.scores[:k]),
+        stability=tuple(float(share) for share in trained.stability[:k]),
+        included=tuple(int(gene) in included for gene in order),
+        panel_size=k,
     )
 
 

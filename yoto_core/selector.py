@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 
-def gumbel(shape: tuple[int, ...], *, generator: torch.Generator, device: torch.device) -> Tensor:
-    """Standard Gumbel noise, drawn on the processor so that every device sees the same draws."""
+def gumbel(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Standard Gumbel noise."""
     uniform = torch.rand(shape, generator=generator).clamp_(1e-20, 1 - 1e-7)
-    return (-torch.log(-torch.log(uniform))).to(device)
+    return -torch.log(-torch.log(uniform))
 
 
 def distance_sums(scores_RG: Tensor) -> Tensor:
@@ -36,14 +36,14 @@ def distance_sums(scores_RG: Tensor) -> Tensor:
     return torch.zeros_like(scores_RG).scatter(-1, order, sums)
 
 
-def neuralsort_rows(scores_RG: Tensor, rows: Tensor, temperature: float) -> Tensor:
-    """(R, rows, G) the named rows (1-based) of the relaxed permutation matrix; every row sums to one.
+def neuralsort_rows(scores_RG: Tensor, rows_RW: Tensor, temperature: float) -> Tensor:
+    """(R, W, G) the named rows (1-based, W per replica) of the relaxed permutation matrix; every row sums to one.
 
     The largest entry of row i stands at the i-th largest score, whatever the temperature (> 0).
     """
     size = scores_RG.shape[-1]
-    slope = (size + 1 - 2 * rows).to(scores_RG.dtype)
-    logits = slope[:, None] * scores_RG[..., None, :] - distance_sums(scores_RG)[..., None, :]
+    slope_RW = (size + 1 - 2 * rows_RW).to(scores_RG.dtype)
+    logits = slope_RW[..., None] * scores_RG[:, None, :] - distance_sums(scores_RG)[:, None, :]
     return torch.softmax(logits / temperature, dim=-1)
 
 
@@ -52,23 +52,28 @@ def top_k(scores: Tensor, k: int) -> Tensor:
     return torch.argsort(scores, dim=-1, descending=True, stable=True)[..., :k]
 
 
-def hard_mask(scores: Tensor, k: int) -> Tensor:
-    """(..., G) of zeros and exactly k ones, at the k largest scores."""
-    return torch.zeros_like(scores).scatter(-1, top_k(scores, k), 1.0)
+def hard_mask(scores_RG: Tensor, sizes_R: Tensor) -> Tensor:
+    """(R, G) of zeros and, in each replica, exactly as many ones as its size, at its largest scores."""
+    order_RG = torch.argsort(scores_RG, dim=-1, descending=True, stable=True)
+    kept_RG = (torch.arange(scores_RG.shape[-1], device=scores_RG.device) < sizes_R[:, None]).to(scores_RG.dtype)
+    return torch.zeros_like(scores_RG).scatter(-1, order_RG, kept_RG)
 
 
-def relaxed_mask(scores_RG: Tensor, k: int, temperature: float, *, window: int) -> Tensor:
-    """(R, G) sum of the first k NeuralSort rows; where k is larger than `window`, only of the last `window` of them.
+def relaxed_mask(scores_RG: Tensor, sizes_R: Tensor, temperature: float, *, window: int) -> Tensor:
+    """(R, G) sum of the first k NeuralSort rows, k being each replica's size; beyond `window` rows, of the last of them.
 
     Row i is about 2·√(temperature·i) places wide, so rows far above the cut only pass weight among genes that stay in
     the mask whatever happens at the cut. The gradient is that of the full sum up to those rows; the cost is
     O(window · G) instead of O(k · G).
     """
-    rows = torch.arange(max(0, k - window) + 1, k + 1, device=scores_RG.device)
-    return neuralsort_rows(scores_RG, rows, temperature).sum(dim=-2)
+    window = min(window, int(sizes_R.max()))
+    rows_RW = sizes_R[:, None] - torch.arange(window, device=scores_RG.device)
+    counted_RW = (rows_RW >= 1).to(scores_RG.dtype)
+    rows_RWG = neuralsort_rows(scores_RG, rows_RW.clamp(min=1), temperature)
+    return torch.einsum("rw,rwg->rg", counted_RW, rows_RWG)
 
 
-def straight_through_mask(scores_RG: Tensor, k: int, temperature: float, *, window: int = 64) -> Tensor:
-    """(R, G) exactly k ones per replica going forward, the relaxed mask's gradient going backward."""
-    relaxed = relaxed_mask(scores_RG, k, temperature, window=window)
-    return hard_mask(scores_RG.detach(), k) + (relaxed - relaxed.detach())
+def straight_through_mask(scores_RG: Tensor, sizes_R: Tensor, temperature: float, *, window: int = 64) -> Tensor:
+    """(R, G) exactly as many ones as each replica's size going forward, the relaxed mask's gradient going backward."""
+    relaxed = relaxed_mask(scores_RG, sizes_R, temperature, window=window)
+    return hard_mask(scores_RG.detach(), sizes_R) + (relaxed - relaxed.detach())

@@ -1,13 +1,23 @@
-"""Train once: the network learns to predict while the number of active genes falls from all candidates to the panel.
+"""Train once: the network learns to predict while the genes it may read become fewer.
 
-Shapes: B cells in a batch, G candidate genes, A genes still active, R replicas.
+Shapes: B cells in a batch, N training cells, G candidate genes, A active genes, R replicas, M ranked genes.
 
-Every step perturbs the scores with Gumbel noise, lets the best genes through (`selector.straight_through_mask`) and
-follows the gradient of all tasks' losses. In the annealed schedule the number let through falls geometrically from G to
-the panel size, and genes that have fallen out are really removed from the tensors, so later steps cost no more than the
-genes that are left. In the fixed schedule (the paper's form) it is the panel size from the first step.
+Start   genes are ordered in closed form by how well they separate the classes of every task (`separation`); the best
+        enter a pool, with scores that fall with their rank.
+Choose  at every step each replica perturbs its scores with Gumbel noise, lets a random number of the best genes through
+        (`selector.straight_through_mask`) and follows the gradient of all tasks' losses. The pool shrinks geometrically,
+        and genes that have fallen out are really removed from the tensors.
+Fit     the mean score over replicas orders the genes for good; the same network goes on learning on random prefixes of
+        that order, so that one set of weights serves every panel size (nested dropout: Rippel et al., ICML 2014). The
+        state with the best score on validation cells is kept.
+
+Replicas see the cells with Poisson bootstrap weights: genes that only one sample of the cells would choose lose their
+rank in the mean (stability selection: Meinshausen & Bühlmann, J R Stat Soc B 2010, doi:10.1111/j.1467-9868.2010.00740.x).
+The schedule "fixed" is the form of Chopard et al. (TMLR 2026): all candidates, equal scores, the panel size throughout.
 """
 
+import copy
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -18,21 +28,32 @@ from torch import Tensor
 from yoto_core import runtime, selector
 from yoto_core.config import RunConfig
 from yoto_core.metrics import headline
-from yoto_core.model import Network, balanced_weights, heads_for, task_losses
-from yoto_core.panel_model import PanelModel, panel_model
+from yoto_core.model import Network, answers_for, heads_for
+from yoto_core.optimiser import Adam
+from yoto_core.panel_model import PanelModel, averaged, freeze, standardise
 from yoto_core.problem import Problem
 from yoto_core.progress import OnProgress, Progress, ShouldStop, Stopped
-from yoto_core.targets import Target
+from yoto_core.separation import informed_order
 
-FINAL_SHARE = 0.4  # of the steps, at the panel size
-SLACK = 1.5  # the pool may hold this many times the genes let through before it is cut
+SCORES = "scores_RA"
+SCREEN = 1_500  # genes, best by themselves, that the informed start orders
+SMALLEST_PREFIX = 4  # genes; masks below this teach little
+SHRINK_UNTIL = 0.6  # share of the choosing steps after which the pool stays at its last size
+SHRINK_EVERY = 25  # steps between cuts of the pool
+SCORE_SCALE = 4.0  # ranks: the informed start gives gene number r the score -log(1 + r / SCORE_SCALE)
 INCLUDED = 1e6  # added to the scores of genes that the panel must hold
+LAST_RATE = 0.05  # share of the learning rate left at the end of its cosine
 REPORTS = 60
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What training hands on: K positions among the candidates (best first) with their scores, and the predictor."""
+    """What training hands on.
+
+    `order` holds M positions among the candidates, best first: the first k are the panel of size k, for every k up to M
+    (twice the panel size where there are as many candidates). `model` reads all M; `model.at_size(k)` the first k.
+    `stability` is the share of replicas whose own best `panel_size` genes hold the gene.
+    """
 
     order: np.ndarray
     scores: np.ndarray
@@ -42,175 +63,182 @@ class TrainResult:
     seconds: float
 
 
-def train(
-    problem: Problem,
-    config: RunConfig,
-    *,
-    on_progress: OnProgress,
-    should_stop: ShouldStop,
-) -> TrainResult:
-    """Choose exactly `panel_size` candidates and fit the model that reads them, from training and validation cells.
+def train(problem: Problem, config: RunConfig, *, on_progress: OnProgress, should_stop: ShouldStop) -> TrainResult:
+    """Rank the candidates and fit the model that reads them, from training and validation cells.
 
     Raises:
         Stopped: `should_stop` said so between two steps.
     """
     started = time.perf_counter()
     run = _Training(problem, config)
-    report_every = max(1, run.total_steps // REPORTS)
-    for step in range(run.total_steps):
+    total = config.training.steps + config.training.fit_steps
+    every = max(1, total // REPORTS)
+
+    def tell(step: int, loss: float) -> None:
         if should_stop():
             raise Stopped
-        loss = run.step(step)
-        if step % report_every == 0 or step == run.total_steps - 1:
-            on_progress(Progress("training", step + 1, run.total_steps, "Choosing genes", run.record(step, loss)))
+        if step % every == 0 or step == total - 1:
+            on_progress(Progress("training", step + 1, total, "Choosing genes", run.record(step, loss)))
+
+    for step in range(config.training.steps):
+        tell(step, run.choose(step))
+    run.settle()
+    for step in range(config.training.fit_steps):
+        tell(config.training.steps + step, run.fit(step))
     return run.result(time.perf_counter() - started)
 
 
 class _Training:
-    """The moving parts of one training: network, scores, optimiser and the pool of genes still active."""
+    """The moving parts of one training: network, scores, optimiser, and the pool of genes still active."""
 
     def __init__(self, problem: Problem, config: RunConfig) -> None:
-        self.config, self.expression = config, problem.expression
-        self.candidates, self.targets, self.split = problem.candidates, problem.targets, problem.split
-        candidates, targets, split = self.candidates, self.targets, self.split
-        settings = config.training
-        self.generator = runtime.prepare(config.seed, config.threads)
-        self.panel_size, self.pool = config.selector.panel_size, np.arange(candidates.n_genes)
-        training = self.expression[split.train]
-        self.mean, self.spread = _moments(training)
-        heads = heads_for(targets, split.train)
-        self.network = Network(candidates.n_genes, heads, replicas=1, hidden=settings.hidden, generator=self.generator)
-        self.scores = torch.nn.Parameter(torch.zeros(1, candidates.n_genes))
-        self.included = torch.zeros(candidates.n_genes)
-        self.included[list(candidates.included)] = INCLUDED
-        self.labels = [_labels(target, head.mean, head.spread) for target, head in zip(targets, heads, strict=True)]
-        self.class_weights = [balanced_weights(target, split.train) for target in targets]
-        self.optimiser = torch.optim.Adam(
-            [
-                {"params": list(self.network.parameters()), "lr": settings.learning_rate},
-                {"params": [self.scores], "lr": settings.score_learning_rate},
-            ]
+        self.problem, self.settings = problem, config.training
+        self.fixed = config.selector.schedule == "fixed"
+        self.panel_size = config.selector.panel_size
+        self.n_ranked = min(2 * self.panel_size, problem.candidates.n_genes)
+        self.generator = runtime.prepare(config.seed)
+        replicas = self.settings.replicas
+        self.pool, scores = self._start()
+        heads = heads_for(problem.targets, problem.split.train)
+        self.network = Network(
+            len(self.pool), heads, replicas=replicas, hidden=self.settings.hidden, dropout=self.settings.dropout
         )
-        steps_per_epoch = -(-len(split.train) // settings.batch_size)
-        self.total_steps = settings.epochs * steps_per_epoch
-        self.order = self._shuffled_cells()
+        self.scores_RA = torch.nn.Parameter(scores.repeat(replicas, 1))
+        included = np.isin(self.pool, problem.candidates.included)
+        self.included_A = torch.tensor(included, dtype=torch.float32) * INCLUDED
+        self._read_columns()
+        times_RN = torch.poisson(torch.ones(replicas, len(problem.split.train)), generator=self.generator)
+        self.answers = [
+            answers_for(target, head, problem.split.train, times_RN, smoothing=self.settings.label_smoothing)
+            for target, head in zip(problem.targets, heads, strict=True)
+        ]
+        self.optimiser = Adam({**dict(self.network.named_parameters()), SCORES: self.scores_RA})
         self.history: list[dict[str, float]] = []
+        self.best = (-math.inf, self.network.state_dict())
+        self.settled = False
 
-    def step(self, step: int) -> float:
-        """One gradient step on one batch of training cells; returns the loss."""
-        progress = step / max(self.total_steps - 1, 1)
-        k = self._active(progress)
-        self._cut_pool(k)
-        cells = self._next_cells()
-        settings = self.config.training
-        noise = settings.noise_start + (settings.noise_end - settings.noise_start) * progress
-        perturbed = (
-            self.scores
-            + self.included
-            + noise * selector.gumbel(tuple(self.scores.shape), generator=self.generator, device=self.scores.device)
-        )
-        mask_RA = selector.straight_through_mask(perturbed, k, settings.temperature)
-        outputs = self.network(self._inputs(cells), mask_RA)
-        losses = task_losses(outputs, [label[cells] for label in self.labels], self.class_weights)
-        weights = [target.weight for target in self.targets]
-        loss = sum(weight * part for weight, part in zip(weights, losses, strict=True)) / sum(weights)
-        penalty = self.network.gene_weights_RAH.norm(dim=-1).sum() * settings.group_penalty
-        self.optimiser.zero_grad()
-        (loss + penalty).backward()
-        self.optimiser.step()
-        return float(loss.detach())
+    def choose(self, step: int) -> float:
+        """One step of choosing; returns the loss per replica."""
+        settings, done = self.settings, step / max(self.settings.steps - 1, 1)
+        if step % SHRINK_EVERY == 0:
+            self._shrink(done)
+        noise = settings.noise_start * (settings.noise_end / settings.noise_start) ** done
+        perturbed = self.scores_RA + self.included_A + noise * selector.gumbel(self.scores_RA.shape, self.generator)
+        mask_RA = selector.straight_through_mask(perturbed, self._sizes(self.panel_size), settings.temperature)
+        return self._descend(mask_RA, settings.learning_rate * _cosine(done), settings.score_learning_rate)
+
+    def settle(self) -> None:
+        """Order the genes for good and keep the first M of them."""
+        ranked = selector.top_k((self.scores_RA.detach() + self.included_A).mean(0), self.n_ranked)
+        own_RK = selector.top_k(self.scores_RA.detach() + self.included_A, self.panel_size)
+        self.stability = np.array([float((own_RK == gene).any(1).float().mean()) for gene in ranked])
+        self._keep(ranked)
+        self.final_scores = self.scores_RA.detach().mean(0).numpy()
+        self.settled = True
+
+    def fit(self, step: int) -> float:
+        """One step of fitting on random prefixes of the settled order; returns the loss per replica."""
+        done = step / max(self.settings.fit_steps - 1, 1)
+        ones_RA = torch.ones(self.settings.replicas, len(self.pool))
+        mask_RA = ones_RA * (torch.arange(len(self.pool)) < self._sizes(self.n_ranked)[:, None])
+        return self._descend(mask_RA, self.settings.learning_rate * _cosine(done), 0.0)
 
     def record(self, step: int, loss: float) -> dict[str, float]:
-        """The figures of this moment: genes active, loss, and each task's score on validation cells."""
-        k = self._active(step / max(self.total_steps - 1, 1))
+        """Figures of this moment: genes active, loss, and each task's score on validation cells at the panel size."""
+        cells = self.problem.split.validation
+        self.network.eval()
         with torch.no_grad():
-            mask = selector.hard_mask(self.scores + self.included, k)
-            outputs = self.network(self._inputs(self.split.validation), mask)
-        row: dict[str, float] = {"step": step + 1, "active_genes": k, "cells": len(self.split.train), "loss": loss}
-        for target, output in zip(self.targets, outputs, strict=True):
-            predicted = output.mean(0).numpy()
-            answer = (
-                predicted.argmax(1)
-                if target.classes
-                else predicted[:, 0] * np.nanstd(target.values[self.split.train])
-                + np.nanmean(target.values[self.split.train])
-            )
-            row[f"validation {target.task}"] = headline(target, self.split.validation, answer)
+            sizes_R = torch.full((self.settings.replicas,), self.panel_size)
+            order_A = -torch.arange(len(self.pool)) if self.settled else self.scores_RA.detach() + self.included_A
+            mask_RA = selector.hard_mask(order_A.float().expand_as(self.scores_RA).contiguous(), sizes_R)
+            outputs = averaged(self.network.heads, self.network(self._inputs(self.validation_columns), mask_RA))
+        self.network.train()
+        active = self.panel_size if self.settled else len(self.pool) if step else self.problem.candidates.n_genes
+        row: dict[str, float] = {"step": step + 1, "active_genes": active, "cells": len(self.problem.split.train)}
+        row["loss"] = loss
+        scores = []
+        for target, head, output in zip(self.problem.targets, self.network.heads, outputs, strict=True):
+            answer = output.argmax(1) if head.classes else output[:, 0] * head.spread + head.mean
+            scores.append(headline(target, cells, answer))
+            row[f"validation {target.task}"] = scores[-1]
         self.history.append(row)
+        if self.settled and np.nanmean(scores) >= self.best[0]:
+            self.best = (float(np.nanmean(scores)), copy.deepcopy(self.network.state_dict()))
         return row
 
     def result(self, seconds: float) -> TrainResult:
-        """The panel as the scores now stand, and the network cut down to it."""
-        self._cut_pool(self.panel_size, slack=1.0)
-        scores = self.scores.detach()[0]
-        ranked = selector.top_k(scores + self.included, self.panel_size).numpy()
-        self._keep(ranked)
-        order = self.pool
-        model = panel_model(
-            self.network,
-            self.mean,
-            self.spread,
-            tuple(self.candidates.symbols[gene] for gene in order),
-            tuple(self.candidates.ids[gene] for gene in order),
+        """The settled order, and the network in its best state."""
+        if math.isfinite(self.best[0]):
+            self.network.load_state_dict(self.best[1])
+        candidates = self.problem.candidates
+        symbols = tuple(candidates.symbols[gene] for gene in self.pool)
+        ids = tuple(candidates.ids[gene] for gene in self.pool)
+        model = freeze(self.network, self.mean_A, self.spread_A, symbols, ids)
+        return TrainResult(self.pool, self.final_scores, self.stability, model, tuple(self.history), seconds)
+
+    def _start(self) -> tuple[np.ndarray, Tensor]:
+        """The first pool (positions among the candidates) and the (A,) scores that its genes start with."""
+        n_genes = self.problem.candidates.n_genes
+        if self.fixed:
+            return np.arange(n_genes), torch.zeros(n_genes)
+        size = min(max(self.settings.pool, 2 * self.n_ranked), n_genes)
+        order = informed_order(
+            self.problem.expression, self.problem.targets, self.problem.split.train, size=size, screen=SCREEN
         )
-        kept = self.scores.detach()[0].numpy()
-        return TrainResult(order, kept, np.ones(len(order)), model, tuple(self.history), seconds)
+        missing = [gene for gene in self.problem.candidates.included if gene not in set(order.tolist())]
+        order = np.concatenate([np.array(missing, dtype=order.dtype), order])
+        return order, -torch.log1p(torch.arange(len(order)) / SCORE_SCALE)
 
-    def _active(self, progress: float) -> int:
-        """Genes let through at this share (0 to 1) of the training: G falling geometrically to the panel size."""
-        if self.config.selector.schedule == "fixed":
-            return self.panel_size
-        fallen = min(1.0, progress / (1 - FINAL_SHARE))
-        total = self.candidates.n_genes
-        return max(self.panel_size, round(total * (self.panel_size / total) ** fallen))
+    def _read_columns(self) -> None:
+        """Expression of the pool's genes, and how to standardise it, from training cells."""
+        columns = self.problem.expression[:, self.pool]
+        self.training_columns = columns[self.problem.split.train]
+        self.validation_columns = columns[self.problem.split.validation]
+        mean = np.asarray(self.training_columns.mean(axis=0)).ravel()
+        square = np.asarray(self.training_columns.multiply(self.training_columns).mean(axis=0)).ravel()
+        spread = np.sqrt(np.maximum(square - mean**2, 0.0)) + 1e-3
+        self.mean_A = torch.tensor(mean, dtype=torch.float32)
+        self.spread_A = torch.tensor(spread, dtype=torch.float32)
 
-    def _cut_pool(self, k: int, *, slack: float = SLACK) -> None:
-        """Remove the genes with the lowest scores once the pool is larger than it need be (annealed schedule only)."""
-        if self.config.selector.schedule == "fixed" or len(self.pool) <= max(self.panel_size, slack * k):
+    def _inputs(self, columns: object) -> Tensor:
+        return standardise(torch.from_numpy(columns.toarray()), self.mean_A, self.spread_A)
+
+    def _sizes(self, largest: int) -> Tensor:
+        """(R,) how many genes each replica's mask lets through: log-uniform up to `largest`, or fixed."""
+        if self.fixed:
+            return torch.full((self.settings.replicas,), min(largest, self.panel_size))
+        smallest = min(SMALLEST_PREFIX, largest)
+        share_R = torch.rand(self.settings.replicas, generator=self.generator)
+        return torch.exp(math.log(smallest) + share_R * math.log(largest / smallest)).round().long()
+
+    def _descend(self, mask_RA: Tensor, rate: float, score_rate: float) -> float:
+        cells = torch.randint(self.training_columns.shape[0], (self.settings.batch_size,), generator=self.generator)
+        outputs = self.network(self._inputs(self.training_columns[cells.numpy()]), mask_RA)
+        losses = [answer.loss(output, cells) for answer, output in zip(self.answers, outputs, strict=True)]
+        loss = torch.stack(losses).sum()
+        penalised = loss + self.settings.group_penalty * self.network.group_penalty()
+        rates = {name: score_rate if name == SCORES else rate for name in self.optimiser.parameters}
+        self.optimiser.descend(penalised, rates)
+        return float(loss.detach()) / self.settings.replicas
+
+    def _shrink(self, done: float) -> None:
+        """Cut the pool geometrically from its first size to twice the ranked genes (annealed schedule only)."""
+        if self.fixed:
             return
-        keep = selector.top_k((self.scores + self.included).detach()[0], max(self.panel_size, k)).sort().values.numpy()
-        self._keep(keep)
+        first, last = max(self.settings.pool, 2 * self.n_ranked), self.n_ranked
+        wanted = max(last, int(first * (last / first) ** min(1.0, done / SHRINK_UNTIL)))
+        if wanted < 0.9 * len(self.pool):
+            scores_A = (self.scores_RA.detach() + self.included_A).mean(0)
+            self._keep(selector.top_k(scores_A, wanted).sort().values)
 
-    def _keep(self, places: np.ndarray) -> None:
+    def _keep(self, places: Tensor) -> None:
         """Shrink every tensor with a gene axis, Adam's memory included, to these places of the pool."""
-        index = torch.as_tensor(places.copy())
-        self.pool = self.pool[places]
-        self.mean, self.spread, self.included = self.mean[index], self.spread[index], self.included[index]
-        for parameter in (self.network.gene_weights_RAH, self.scores):
-            state = self.optimiser.state[parameter]
-            for name in ("exp_avg", "exp_avg_sq"):
-                if name in state:
-                    state[name] = state[name].index_select(1, index)
-            parameter.grad = None
-            parameter.data = parameter.data.index_select(1, index)
-
-    def _inputs(self, cells: np.ndarray) -> Tensor:
-        """(B, A) standardised expression of these cells (indices) over the active genes."""
-        block = self.expression[cells]
-        if len(self.pool) < block.shape[1]:
-            block = block[:, self.pool]
-        return (torch.from_numpy(block.toarray()) - self.mean) / self.spread
-
-    def _shuffled_cells(self) -> np.ndarray:
-        return self.split.train[torch.randperm(len(self.split.train), generator=self.generator).numpy()]
-
-    def _next_cells(self) -> np.ndarray:
-        batch, self.order = np.split(self.order, [self.config.training.batch_size])
-        if not len(self.order):
-            self.order = self._shuffled_cells()
-        return batch
+        self.pool = self.pool[places.numpy()]
+        self.included_A = self.included_A[places]
+        self.optimiser.keep(("gene_weights_RAH", SCORES), places)
+        self._read_columns()
 
 
-def _moments(matrix_BG: object) -> tuple[Tensor, Tensor]:
-    """(G,) mean and standard deviation (1 where constant) of each column of a sparse matrix."""
-    mean = np.asarray(matrix_BG.mean(axis=0)).ravel()
-    square = np.asarray(matrix_BG.multiply(matrix_BG).mean(axis=0)).ravel()
-    spread = np.sqrt(np.maximum(square - mean**2, 0.0))
-    spread[spread == 0] = 1.0
-    return torch.tensor(mean, dtype=torch.float32), torch.tensor(spread, dtype=torch.float32)
-
-
-def _labels(target: Target, mean: float, spread: float) -> Tensor:
-    if target.classes:
-        return torch.tensor(target.values)
-    return torch.tensor((target.values - mean) / spread, dtype=torch.float32)
+def _cosine(done: float) -> float:
+    """Share of the learning rate at this share (0 to 1) of a phase."""
+    return LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done))
