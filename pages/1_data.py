@@ -23,11 +23,9 @@ with right, st.container(border=True):
         state.open_demo()
         st.rerun()
 
-if upload is not None and upload.file_id != st.session_state.get("seen_upload"):
-    with messages.errors_shown():
-        state.open_upload(upload)
-    st.session_state["seen_upload"] = upload.file_id
-    st.rerun()
+with messages.errors_shown(stop=False):
+    if state.take_upload(upload):
+        st.rerun()
 
 if state.dataset_key() is None:
     st.stop()

@@ -169,12 +169,11 @@ def test_partly_labelled_tasks_of_both_kinds_are_learned_and_scored_together():
     adata = make_toy()
     adata.obs["condition"] = adata.obs["condition"].where(np.arange(adata.n_obs) % 2 == 0)
     adata.obs.loc[adata.obs_names[::3], "age"] = np.nan
-    run = yoto_core.select(adata, config_for(TYPE, CONDITION, AGE, panel_size=6))
+    run = yoto_core.select(adata, config_for(CONDITION, AGE, panel_size=4))
     labelled = {task["task"]: task["labelled"] for task in run.summary["tasks"]}
-    assert labelled == {"cell_type": 300, "condition": 150, "age": 200}
+    assert labelled == {"condition": 150, "age": 200}
     test = run.evaluation.predictions["cell_index"].to_numpy()
     cells = run.evaluation.scores.groupby("task")["cells"].unique().map(list)
-    assert cells["cell_type"] == [len(test)]
     assert cells["condition"] == [int(adata.obs["condition"].notna().to_numpy()[test].sum())]
     assert cells["age"] == [int(adata.obs["age"].notna().to_numpy()[test].sum())]
     true = run.evaluation.predictions["condition true"]
@@ -217,7 +216,7 @@ def test_an_included_gene_without_any_count_is_taken_all_the_same():
     counts = adata.X.tolil()
     counts[:, GENES.index("NOISE7")] = 0
     adata.X = counts.tocsr()
-    run = yoto_core.select(adata, config_for(TYPE, AGE, panel_size=4, genes=GenesConfig(include=("NOISE7",))))
+    run = yoto_core.select(adata, config_for(AGE, panel_size=3, genes=GenesConfig(include=("NOISE7",))))
     assert "NOISE7" in run.panel.genes
     assert np.isfinite(run.panel_table["score"]).all()
     assert np.isfinite(run.evaluation.predictions["age predicted"]).all()
@@ -225,17 +224,17 @@ def test_an_included_gene_without_any_count_is_taken_all_the_same():
 
 def test_a_class_that_only_held_out_donors_carry_is_left_out_and_said():
     config = config_for(TYPE, panel_size=4, split=SplitConfig(group="donor"))
-    for donor in sorted(toy_dataset().obs["donor"].unique()):
-        adata = make_toy()
-        labels = adata.obs["cell_type"].astype(str)
-        mine = np.flatnonzero((adata.obs["donor"] == donor).to_numpy())[:10]
-        labels.iloc[mine] = "Only here"
-        adata.obs["cell_type"] = labels
-        data = from_anndata(adata)
-        fitted = pipeline.design(data, config)
-        if donor in fitted.split.held_out:
-            break
-    assert donor in fitted.split.held_out
+    adata = make_toy()
+    labels = adata.obs["cell_type"].astype(str)
+    labels.iloc[np.flatnonzero(adata.obs["donor"] == "D3")[:10]] = "Only here"
+    adata.obs["cell_type"] = labels
+    data = from_anndata(adata)
+    config = next(
+        other
+        for other in (replace(config, seed=seed) for seed in range(50))
+        if "D3" in pipeline.design(data, other).split.held_out
+    )
+    fitted = pipeline.design(data, config)
     assert "Class “Only here” of cell_type has 10 cells and is left out." in [f.message for f in fitted.findings]
     found = pipeline.choose_panel(data, config)
     evaluation = pipeline.compare(found)
@@ -258,7 +257,7 @@ def test_a_request_to_stop_ends_a_run_in_any_phase(phase):
 
 def test_progress_counts_up_to_its_total_and_tells_the_genes_still_active():
     seen: list[Progress] = []
-    found = pipeline.choose_panel(toy_dataset(), config_for(TYPE, AGE, panel_size=5), on_progress=seen.append)
+    found = pipeline.choose_panel(toy_dataset(), config_for(CONDITION, panel_size=5), on_progress=seen.append)
     pipeline.compare(found, on_progress=seen.append)
     assert list(dict.fromkeys(report.phase for report in seen)) == ["preparing", "training", "scoring"]
     for phase in ("preparing", "training"):
@@ -270,7 +269,7 @@ def test_progress_counts_up_to_its_total_and_tells_the_genes_still_active():
     active = [row["active_genes"] for row in rows]
     assert active == sorted(active, reverse=True)
     assert active[-1] == 5
-    assert {"step", "active_genes", "cells", "loss", "validation cell_type", "validation age"} <= set(rows[-1])
+    assert {"step", "active_genes", "cells", "loss", "validation condition"} <= set(rows[-1])
     assert len(found.run.history) == len(rows)
 
 
@@ -312,7 +311,6 @@ def test_a_finished_run_says_what_it_was_made_from():
 
 
 def test_a_tiny_data_set_can_be_run_to_the_end():
-    adata = make_toy(cells=24)
-    run = yoto_core.select(adata, config_for(CONDITION, AGE, panel_size=2))
+    run = yoto_core.select(make_toy(cells=24), config_for(CONDITION, panel_size=2))
     assert len(run.panel.genes) == 2
     assert run.evaluation is not None

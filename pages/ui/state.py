@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from yoto_core import library, pipeline
 from yoto_core.checks import Finding, check_data
@@ -20,7 +21,7 @@ from yoto_core.reading import Dataset, read_dataset
 from yoto_core.report import describe_data
 from yoto_core.runs import load_run
 
-_DATA, _MATRIX, _CONFIG, _RUN, _NOTICE = "data_key", "matrix", "config", "run_id", "notice"
+_DATA, _MATRIX, _CONFIG, _RUN, _NOTICE, _UPLOAD = "data_key", "matrix", "config", "run_id", "notice", "upload_id"
 
 
 def follow_link() -> None:
@@ -92,12 +93,20 @@ def choose_matrix(name: str) -> None:
     st.session_state.pop(_CONFIG, None)
 
 
-def open_upload(file: object) -> None:
-    """Keep an uploaded file and make it the loaded data (DataError where it cannot be read)."""
+def take_upload(file: UploadedFile | None) -> bool:
+    """Keep a newly uploaded file and make it the loaded data; True where there was a new one.
+
+    Raises:
+        DataError: The file cannot be read; what was loaded before stays loaded.
+    """
+    if file is None or file.file_id == st.session_state.get(_UPLOAD):
+        return False
     key = library.keep(file, file.name)
     path, name = library.find(key)
     _read(str(path), path.stat().st_mtime_ns, "auto", name)
+    st.session_state[_UPLOAD] = file.file_id
     _choose_data(key)
+    return True
 
 
 def open_demo() -> None:
