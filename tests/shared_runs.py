@@ -13,12 +13,16 @@ from yoto_core import pipeline, runs
 from yoto_core.config import EvaluationConfig, RunConfig, SelectorConfig, TaskConfig
 from yoto_core.folders import write_json
 from yoto_core.pipeline import Chosen, Run
-from yoto_core.reading import Dataset, from_anndata, read_dataset
+from yoto_core.reading import Dataset, read_dataset
 from yoto_core.status import Status, read_status
 
 PATIENCE = 120.0  # seconds until a wait is given up as a failure
 LIGHT = EvaluationConfig(random_panels=1, bootstrap=200)
-TYPE, CONDITION, AGE = TaskConfig(obs="cell_type"), TaskConfig(obs="condition"), TaskConfig(obs="age", kind="regression")
+TYPE, CONDITION, AGE = (
+    TaskConfig(obs="cell_type"),
+    TaskConfig(obs="condition"),
+    TaskConfig(obs="age", kind="regression"),
+)
 
 
 def config_for(*tasks: TaskConfig, panel_size: int = 6, **sections: object) -> RunConfig:

@@ -60,7 +60,7 @@ def test_every_headline_score_lies_inside_its_interval(run):
     varied = main[(main["method"] != "chance") & main["value"].notna()]
     assert (varied["low"] <= varied["value"] + 0.02).all()  # the bootstrap of a macro-F1 leans slightly down
     assert (varied["value"] <= varied["high"] + 0.02).all()
-    assert (varied["low"] < varied["high"]).mean() > 0.9
+    assert (varied["low"] < varied["high"])[varied["value"] < 1].all()
     assert scores[~scores["metric"].isin(HEADLINE.values())][["low", "high"]].isna().all(axis=None)
 
 
@@ -156,7 +156,7 @@ def test_a_task_with_a_dozen_labelled_cells_is_scored():
     config = config_for(replace(CONDITION, obs="few"), panel_size=3)
     scores = pipeline.compare(pipeline.choose_panel(from_anndata(adata), config)).scores
     assert set(scores["method"]) == set(METHODS)
-    assert scores["cells"].max() <= 4
+    assert scores["cells"].unique().tolist() == [3]
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -61,9 +61,10 @@ def _reason(
 
 def _place(expression_B: np.ndarray, target: Target, cells: np.ndarray) -> str:
     """Where the gene is high: the class with the highest mean, or its correlation with the number."""
-    labels = target.values[cells]
+    labels, labelled = target.values[cells], target.labelled[cells]
+    if not labelled.any():
+        return f"no validation cell has a {target.task}"
     if not target.classes:
-        labelled = target.labelled[cells]
         both = pd.Series(expression_B[labelled]).corr(pd.Series(labels[labelled]), method="spearman")
         return f"rank correlation {both:.2f} with {target.task}" if np.isfinite(both) else "constant here"
     present = [code for code in range(len(target.classes)) if (labels == code).any()]

@@ -82,14 +82,15 @@ def _rank_by_wilcoxon(learning: LearningCells, target: Target, k: int) -> Rankin
 
     adata = _as_anndata(matrix)
     adata.obs["class"] = pd.Categorical(labels.astype(str))
-    sc.tl.rank_genes_groups(adata, "class", method="wilcoxon", n_genes=min(k, matrix.shape[1]))
+    testable = [str(code) for code, cells in enumerate(np.bincount(labels)) if cells > 1]  # scanpy's rule
+    sc.tl.rank_genes_groups(adata, "class", groups=testable, method="wilcoxon", n_genes=min(k, matrix.shape[1]))
     names = adata.uns["rank_genes_groups"]["names"]
     return [np.array(names[group], dtype=np.int64) for group in names.dtype.names]
 
 
 def _rank_by_logistic(learning: LearningCells, target: Target, _k: int) -> Ranking:
     matrix, labels = learning.labelled(target)
-    learner = LogisticRegression(max_iter=200) if target.classes else RidgeCV(RIDGE_PENALTIES)
+    learner = LogisticRegression(max_iter=200, tol=1e-3) if target.classes else RidgeCV(RIDGE_PENALTIES)
     weights = make_pipeline(StandardScaler(with_mean=False), learner).fit(matrix, labels)[-1].coef_
     if not target.classes:
         return [np.argsort(-np.abs(weights), kind="stable")]

@@ -1,6 +1,7 @@
 """How good is the panel? Its own model, independent classifiers on it, and every rival of the same size, on held-out cells."""
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import joblib
@@ -99,7 +100,7 @@ class Evaluator:
         for done, (question, answer) in enumerate(zip(questions, answers, strict=True)):
             rows += self._rows(question.target, question.method, question.judge.name, answer, question.draw)
             on_progress(Progress("scoring", done + 1, len(questions), f"Scoring: {METHODS[question.method].lower()}"))
-            _go_on(should_stop)
+            _go_on(should_stop, answers)
         return Evaluation(
             scores=_summarise(pd.DataFrame(rows)),
             classes=self._classes(own),
@@ -197,6 +198,9 @@ def _summarise(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([scores, mean[scores.columns]], ignore_index=True).astype({"cells": int})
 
 
-def _go_on(should_stop: ShouldStop) -> None:
+def _go_on(should_stop: ShouldStop, answers: Generator | None = None) -> None:
     if should_stop():
+        if answers is not None:
+            with warnings.catch_warnings(action="ignore"):  # joblib: answers that nobody waits for any more
+                answers.close()
         raise Stopped

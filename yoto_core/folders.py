@@ -77,14 +77,24 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON (RunError where the file is missing or broken)."""
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object (RunError where the file is missing or broken)."""
+    with reading(path.name):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise TypeError(f"{path.name} holds no object")
+    return found
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn a file that is gone, or does not hold what it should, into one sentence."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        yield
     except FileNotFoundError:
-        raise RunError(f"The run has no {path.name}.", hint="It did not get that far; run it again.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise RunError(f"{path.name} of the run is damaged.", hint="Run it again from the same design.") from None
+        raise RunError(f"The run has no {name}.", hint="It did not get that far; run it again.") from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise RunError(f"{name} of the run is damaged.", hint="Run it again from the same design.") from error
 
 
 @contextmanager
@@ -93,13 +103,13 @@ def saving() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        place = Path(error.filename).parent if error.filename else home()
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunError(f"The disk that holds {home()} is full.", hint="Free some space, then run again.") from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise RunError(
-                f"{home()} cannot be written.", hint="Set YOTO_HOME to a folder you may write to."
-            ) from error
-        raise
+            raise RunError(f"The disk that holds {place} is full.", hint="Free some space, then run again.") from error
+        raise RunError(
+            f"{place} cannot be written ({error.strerror}).",
+            hint="Choose a folder you may write to; YOTO_HOME names the one for runs.",
+        ) from error
 
 
 def _plain(value: Any) -> Any:

@@ -10,8 +10,6 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from yoto_core.targets import Target
 
@@ -34,6 +32,8 @@ class Judge:
     ) -> np.ndarray:
         """Learn from labelled training cells × genes and answer for the test cells: class codes or numbers."""
         learner = self.for_classes(seed) if target.classes else self.for_numbers(seed)
+        if isinstance(learner, KNeighborsClassifier | KNeighborsRegressor):
+            learner.set_params(n_neighbors=min(NEIGHBOURS, len(train_y)))
         return learner.fit(train_x, train_y).predict(test_x)
 
 
@@ -41,8 +41,8 @@ JUDGES = (
     Judge(
         "logistic",
         "Logistic regression",
-        lambda _: make_pipeline(StandardScaler(with_mean=False), LogisticRegression(max_iter=500)),
-        lambda _: make_pipeline(StandardScaler(with_mean=False), RidgeCV(RIDGE_PENALTIES)),
+        lambda _: LogisticRegression(max_iter=500, tol=1e-3),
+        lambda _: RidgeCV(RIDGE_PENALTIES),
     ),
     Judge(
         "forest",

@@ -4,17 +4,26 @@ Every file is written whole; `schema` in model.json and metrics.json lets later 
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from yoto_core.config import RunConfig
 from yoto_core.errors import RunError, YotoError
 from yoto_core.evaluation import Evaluation
-from yoto_core.folders import RUN_ID, create_folder, read_json, runs_folder, write_json, write_text, write_whole
+from yoto_core.folders import (
+    RUN_ID,
+    create_folder,
+    read_json,
+    reading,
+    runs_folder,
+    write_json,
+    write_text,
+    write_whole,
+)
 from yoto_core.model import Head
 from yoto_core.panel import Panel
 from yoto_core.panel_model import PanelModel
@@ -65,7 +74,7 @@ def save_panel(folder: Path, run: Run) -> None:
     """Write panel, model, history and what is known of the data."""
     write_text(folder / "panel.csv", run.panel_table.to_csv(index=False))
     write_text(folder / "history.csv", run.history.to_csv(index=False))
-    write_whole(folder / "model.safetensors", lambda part: save_file(run.model.tensors, part))
+    write_whole(folder / "model.safetensors", lambda part: part.write_bytes(save(run.model.tensors)))
     write_json(
         folder / "model.json",
         {
@@ -107,28 +116,33 @@ def load_run(path: str | Path) -> Run:
     folder = Path(path)
     if not folder.is_dir():
         raise RunError(f"There is no run folder {folder.name}.", hint="Check the path.")
-    config = read_config(folder)
-    panel_table = _read_table(folder / "panel.csv")
-    panel = Panel(
-        genes=tuple(panel_table["gene"]),
-        gene_ids=tuple(panel_table["gene_id"]),
-        scores=tuple(panel_table["score"].astype(float)),
-        stability=tuple(panel_table["stability"].astype(float)),
-        included=tuple(panel_table["included"] == "True"),
-        panel_size=config.selector.panel_size,
-    )
-    numbers = {"rank": int, "score": float, "stability": float}
+    config, summary = read_config(folder), read_json(folder / "data.json")
+    with reading("data.json"):
+        summary["candidate_genes"], summary["split"]["test"]  # what the panel added to it
+    with reading("panel.csv"):
+        table = pd.read_csv(folder / "panel.csv", dtype=str, keep_default_na=False)
+        panel = Panel(
+            genes=tuple(table["gene"]),
+            gene_ids=tuple(table["gene_id"]),
+            scores=tuple(table["score"].astype(float)),
+            stability=tuple(table["stability"].astype(float)),
+            included=tuple(table["included"] == "True"),
+            panel_size=config.selector.panel_size,
+        )
+        table = table.astype({"rank": int, "score": float, "stability": float}).assign(included=list(panel.included))
     metrics = read_json(folder / "metrics.json") if (folder / "metrics.json").exists() else None
+    with reading("metrics.json"):
+        timing, versions = (metrics["timing"], metrics["versions"]) if metrics else ({}, {})
     return Run(
         config=config,
         panel=panel,
-        panel_table=panel_table.astype(numbers).assign(included=list(panel.included)),
+        panel_table=table,
         model=load_model(folder),
         history=read_history(folder),
         evaluation=_evaluation(folder, metrics) if metrics else None,
-        summary=read_json(folder / "data.json"),
-        timing=metrics["timing"] if metrics else {},
-        versions=metrics["versions"] if metrics else {},
+        summary=summary,
+        timing=timing,
+        versions=versions,
     )
 
 
@@ -140,8 +154,9 @@ def load_model(folder: Path) -> PanelModel:
         tensors = load_file(folder / "model.safetensors")
     except (SafetensorError, OSError) as error:
         raise RunError("model.safetensors of the run is missing or damaged.", hint="Run it again.") from error
-    heads = tuple(Head(head["task"], tuple(head["classes"]), head["mean"], head["spread"]) for head in about["heads"])
-    return PanelModel(tuple(about["genes"]), tuple(about["gene_ids"]), heads, tensors)
+    with reading("model.json"):
+        heads = tuple(Head(h["task"], tuple(h["classes"]), h["mean"], h["spread"]) for h in about["heads"])
+        return PanelModel(tuple(about["genes"]), tuple(about["gene_ids"]), heads, tensors)
 
 
 def list_runs() -> list[Listed]:
@@ -151,33 +166,30 @@ def list_runs() -> list[Listed]:
 
 
 def _listed(folder: Path) -> Listed:
+    status = Status()
     try:
-        return Listed(folder.name, read_status(folder), read_config(folder))
+        status = read_status(folder)
+        return Listed(folder.name, status, read_config(folder))
     except YotoError as error:
-        return Listed(folder.name, Status(state="failed", message=str(error.args[0]), hint=error.hint), None)
+        broken = replace(status, state="failed", message=str(error.args[0]), hint=error.hint)
+        return Listed(folder.name, broken, None)
 
 
 def _evaluation(folder: Path, metrics: dict[str, object]) -> Evaluation:
     _check_schema(metrics.get("schema"))
-    return Evaluation(
-        scores=pd.DataFrame(metrics["scores"]).astype({"value": float, "low": float, "high": float}),
-        classes=pd.DataFrame(metrics["classes"], columns=["task", "class", "precision", "recall", "f1", "cells"]),
-        confusion={
-            task: pd.DataFrame(found["counts"], index=found["classes"], columns=found["classes"])
-            for task, found in metrics["confusion"].items()
-        },
-        predictions=pd.read_parquet(folder / "predictions.parquet"),
-        panels={name: tuple(genes) for name, genes in metrics["panels"].items()},
-    )
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise RunError(f"The run has no {path.name}.", hint="It did not get that far; run it again.") from None
-    except pd.errors.ParserError:
-        raise RunError(f"{path.name} of the run is damaged.", hint="Run it again from the same design.") from None
+    with reading("predictions.parquet"):
+        predictions = pd.read_parquet(folder / "predictions.parquet")
+    with reading("metrics.json"):
+        return Evaluation(
+            scores=pd.DataFrame(metrics["scores"]).astype({"value": float, "low": float, "high": float}),
+            classes=pd.DataFrame(metrics["classes"], columns=["task", "class", "precision", "recall", "f1", "cells"]),
+            confusion={
+                task: pd.DataFrame(found["counts"], index=found["classes"], columns=found["classes"])
+                for task, found in metrics["confusion"].items()
+            },
+            predictions=predictions,
+            panels={name: tuple(genes) for name, genes in metrics["panels"].items()},
+        )
 
 
 def _check_schema(schema: object) -> None:

@@ -1,5 +1,6 @@
 """The state of a run as its folder tells it: one small file, replaced whole, read by any number of watchers."""
 
+import json
 import os
 import time
 from dataclasses import asdict, dataclass, replace
@@ -8,12 +9,14 @@ from typing import Literal
 
 import psutil
 
-from yoto_core.folders import read_json, write_json
+from yoto_core.errors import RunError
+from yoto_core.folders import read_json, reading, saving, write_json
 
 State = Literal["queued", "running", "done", "stopped", "failed", "interrupted"]
 LIVE: tuple[State, ...] = ("queued", "running")
 FILE = "status.json"
 STOP_FILE = "STOP"
+STARTS_WITHIN = 60.0  # seconds after which a run that says nothing is taken for lost
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,10 @@ def of_this_process(status: Status) -> Status:
 
 def read_status(folder: Path) -> Status:
     """The status now; a running run whose process is gone is interrupted."""
-    status = Status(**read_json(folder / FILE))
+    status = _last_word(folder)
     if status.state == "running" and not _alive(status):
         # It may have ended between the two looks: believe the file it left last.
-        status = Status(**read_json(folder / FILE))
+        status = _last_word(folder)
         if status.state == "running":
             return replace(
                 status,
@@ -75,12 +78,25 @@ def read_status(folder: Path) -> Status:
                 message="The process that ran it is gone.",
                 hint="It was killed or the machine went down. Run it again from the same design.",
             )
+    if status.state == "queued" and time.time() - status.heartbeat > STARTS_WITHIN:
+        return replace(
+            status,
+            state="interrupted",
+            message="It never started.",
+            hint="The log may say why. Run it again from the same design.",
+        )
     return status
 
 
 def write_status(folder: Path, status: Status) -> None:
-    """Replace the status whole."""
-    write_json(folder / FILE, asdict(replace(status, heartbeat=time.time())))
+    """Replace the status whole; on a full disk, where that cannot be done, in place."""
+    content = asdict(replace(status, heartbeat=time.time()))
+    try:
+        write_json(folder / FILE, content)
+    except RunError:
+        with saving(), (folder / FILE).open("r+", encoding="utf-8") as file:
+            file.write(json.dumps(content))
+            file.truncate()
 
 
 def stop_asked(folder: Path) -> bool:
@@ -91,6 +107,12 @@ def stop_asked(folder: Path) -> bool:
 def ask_to_stop(folder: Path) -> None:
     """Ask the run to end at its next step."""
     (folder / STOP_FILE).touch()
+
+
+def _last_word(folder: Path) -> Status:
+    values = read_json(folder / FILE)
+    with reading(FILE):
+        return Status(**values)
 
 
 def _alive(status: Status) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from yoto_core.errors import DataError, YotoError
-from yoto_core.folders import read_json
+from yoto_core.folders import read_json, saving
 from yoto_core.progress import OnProgress, Progress, Stopped, silent
 from yoto_core.status import Status, of_this_process, read_status, stop_asked, write_status
 
@@ -59,7 +59,7 @@ class Reporter:
     def _append(self, row: dict[str, float]) -> None:
         path = self.folder / "history.csv"
         new = not path.exists()
-        with path.open("a", encoding="utf-8", newline="") as file:
+        with saving(), path.open("a", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(row))
             if new:
                 writer.writeheader()
@@ -93,7 +93,8 @@ def carry_out(
             hint="Use fewer cells or genes, or a larger machine.",
         )
     except Exception as error:
-        (folder / "log.txt").open("a", encoding="utf-8").write(traceback.format_exc())
+        with (folder / "log.txt").open("a", encoding="utf-8") as log:
+            log.write(traceback.format_exc())
         return report.end(
             state="failed",
             message=f"Something unexpected went wrong ({type(error).__name__}).",

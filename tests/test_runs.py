@@ -1,0 +1,280 @@
+"""A run folder is whole or not there, reads back equal, and a damaged or newer one is refused in one sentence."""
+
+import errno
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from tests.shared_runs import TYPE, config_for, finished, save
+from yoto_core import folders, runs
+from yoto_core.config import RunConfig
+from yoto_core.errors import RunError, YotoError
+from yoto_core.folders import create_folder, read_json, run_folder, runs_folder, write_json, write_text
+from yoto_core.status import Status, ask_to_stop, queued, read_status, stop_asked, write_status
+
+FULL = Path("/dev/full")
+EVERY_FILE = {
+    "config.json", "data.json", "status.json", "panel.csv", "history.csv", "model.safetensors", "model.json",
+    "predictions.parquet", "metrics.json",
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder():
+    return save(finished())
+
+
+def names_in(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def part_of(path):
+    """Where `write_whole` writes before it renames."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def fill_the_disk(path):
+    """Let every byte written on the way to `path` meet a device that is really full."""
+    if not FULL.exists():
+        pytest.skip("this system has no /dev/full")
+    part_of(path).symlink_to(FULL)
+
+
+def test_a_run_reads_back_equal(folder):
+    run, back = finished(), runs.load_run(folder)
+    assert back.config == run.config
+    assert back.panel == run.panel
+    assert (back.timing, back.versions) == (run.timing, run.versions)
+    assert {key: back.summary[key] for key in run.summary} == json.loads(json.dumps(run.summary))
+    pd.testing.assert_frame_equal(back.panel_table, run.panel_table, check_dtype=False)
+    pd.testing.assert_frame_equal(back.history, run.history, check_dtype=False)
+    assert set(back.model.tensors) == set(run.model.tensors)
+    assert all(torch.equal(back.model.tensors[name], run.model.tensors[name]) for name in run.model.tensors)
+    assert (back.model.genes, back.model.gene_ids, back.model.heads) == (
+        run.model.genes, run.model.gene_ids, run.model.heads,
+    )  # fmt: skip
+    for name in ("scores", "classes", "predictions"):
+        pd.testing.assert_frame_equal(getattr(back.evaluation, name), getattr(run.evaluation, name), check_dtype=False)
+    assert back.evaluation.panels == run.evaluation.panels
+    for task, counts in run.evaluation.confusion.items():
+        pd.testing.assert_frame_equal(back.evaluation.confusion[task], counts, check_dtype=False)
+
+
+def test_a_run_folder_holds_its_files_and_no_temporary_one(folder):
+    assert names_in(folder) == EVERY_FILE
+    assert runs.load_run(str(folder)).panel == finished().panel
+
+
+def test_a_saved_model_predicts_what_the_model_in_memory_predicts(folder, toy):
+    pd.testing.assert_frame_equal(runs.load_run(folder).predict(toy), finished().predict(toy), check_exact=True)
+
+
+def test_a_run_without_scores_reads_back_without_them():
+    back = runs.load_run(save(finished(), scored=False))
+    assert back.evaluation is None
+    assert back.panel == finished().panel
+
+
+def test_gene_names_that_look_like_numbers_or_missing_values_stay_names():
+    run = finished()
+    odd = ("NA", "1.0", "nan", "0012", "", "None", "TRUE", "µ—β")
+    names = dict(zip(run.panel.genes, odd, strict=True))
+    panel = replace(run.panel, genes=odd)
+    table = run.panel_table.assign(gene=run.panel_table["gene"].map(names))
+    back = runs.load_run(save(replace(run, panel=panel, panel_table=table)))
+    assert back.panel.genes == odd
+
+
+def test_a_config_reads_back_equal_whatever_was_set():
+    config = config_for(TYPE, panel_size=7, seed=11)
+    folder = runs.create_run(config, data_path="x.h5ad", data_name="x", data_digest="0")
+    assert runs.read_config(folder) == config
+    assert read_json(folder / "config.json")["schema"] == runs.SCHEMA
+    assert Path(read_json(folder / "data.json")["path"]).is_absolute()
+
+
+def test_a_new_run_waits_under_an_unguessable_id():
+    folder = runs.create_run(config_for(), data_path="x.h5ad", data_name="x", data_digest="0")
+    assert folders.RUN_ID.fullmatch(folder.name)
+    assert folder == run_folder(folder.name)
+    assert read_status(folder).state == "queued"
+    assert names_in(folder) == {"config.json", "data.json", "status.json"}
+
+
+@pytest.mark.parametrize(
+    "name", ["panel.csv", "history.csv", "model.safetensors", "model.json", "predictions.parquet", "metrics.json"]
+)
+def test_a_full_disk_while_saving_is_said_and_leaves_the_files_before_as_they_were(folder, name):
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    fill_the_disk(folder / name)
+    changed = replace(finished(), panel_table=finished().panel_table.assign(reason="another"))
+    write = runs.save_evaluation if name in ("predictions.parquet", "metrics.json") else runs.save_panel
+    with pytest.raises(RunError, match=r"^The disk that holds .* is full\. Free some space, then run again\.$"):
+        write(folder, changed)
+    assert names_in(folder) == EVERY_FILE
+    assert (folder / name).read_bytes() == before[folder / name]
+
+
+def test_a_full_disk_while_creating_a_run_leaves_nothing(monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.replace", refuse)
+    with pytest.raises(RunError, match="is full"):
+        runs.create_run(config_for(), data_path="x.h5ad", data_name="x", data_digest="0")
+    assert list(runs_folder().iterdir()) == []
+
+
+def test_a_write_that_fails_halfway_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+
+    def fail(part):
+        part.write_text("half")
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        folders.write_whole(path, fail)
+    assert path.read_text() == "old"
+    assert names_in(tmp_path) == {"file.txt"}
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM])
+def test_a_folder_that_cannot_be_written_is_said(number, monkeypatch, tmp_path):
+    def refuse(*_args, **_kwargs):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("os.replace", refuse)
+    with pytest.raises(RunError, match=r"cannot be written\. "):
+        write_text(tmp_path / "file.txt", "text")
+
+
+def test_a_home_that_is_a_file_is_said(monkeypatch, tmp_path):
+    (tmp_path / "taken").write_text("")
+    monkeypatch.setenv("YOTO_HOME", str(tmp_path / "taken"))
+    with pytest.raises(RunError, match=r"cannot be written\. "):
+        runs.create_run(config_for(), data_path="x.h5ad", data_name="x", data_digest="0")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.json", "metrics.json"])
+@pytest.mark.parametrize("schema", [runs.SCHEMA + 1, None, "one"])
+def test_a_run_of_a_newer_version_is_refused(folder, name, schema):
+    write_json(folder / name, {**read_json(folder / name), "schema": schema})
+    with pytest.raises(RunError, match=rf"The run has schema .*; this version reads up to {runs.SCHEMA}. Update YOTO."):
+        runs.load_run(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe\x00", b'{"schema": 1}', b"null"])
+@pytest.mark.parametrize("name", sorted(EVERY_FILE - {"status.json", "history.csv"}))
+def test_a_damaged_file_is_refused_in_one_sentence(folder, name, content):
+    (folder / name).write_bytes(content)
+    with pytest.raises(YotoError) as caught:
+        runs.load_run(folder)
+    assert "\n" not in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", sorted(EVERY_FILE - {"status.json", "history.csv", "metrics.json"}))
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(RunError, match=name):
+        runs.load_run(folder)
+
+
+def test_a_panel_that_lost_a_row_is_refused(folder):
+    lines = (folder / "panel.csv").read_text().splitlines()
+    (folder / "panel.csv").write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(RunError, match="panel.csv of the run is damaged"):
+        runs.load_run(folder)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(RunError, match="There is no run folder nowhere. Check the path."):
+        runs.load_run(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("run_id", ["", "..", "../../etc", "A" * 32, "a" * 31, "a" * 33, "<script>", "a" * 32 + "\n"])
+def test_a_malformed_run_id_never_becomes_a_path(run_id):
+    with pytest.raises(RunError, match="is not a run id. A run id has 32 characters, 0-9 and a-f."):
+        run_folder(run_id)
+
+
+def test_an_unknown_run_id_is_said():
+    with pytest.raises(RunError, match=f"There is no run {'0' * 32} on this machine. It may have been deleted."):
+        run_folder("0" * 32)
+
+
+def test_runs_are_listed_newest_first_and_nothing_else_is():
+    assert runs.list_runs() == []
+    first, second = (create_folder({"config.json": {}, "status.json": Status(created=t).__dict__}) for t in (1.0, 2.0))
+    (runs_folder() / ".new-abc").mkdir()
+    (runs_folder() / "notes").mkdir()
+    assert [run.run_id for run in runs.list_runs()] == [second.name, first.name]
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", '{"schema": 9}', '{"schema": 1, "tasks": 3}', '{"schema": 1, "tasks": [], "new": 1}']
+)
+def test_a_run_is_listed_although_its_config_cannot_be_read(folder, content):
+    (folder / "config.json").write_text(content)
+    (listed,) = runs.list_runs()
+    assert listed.run_id == folder.name
+    assert listed.config is None
+    assert listed.status.message
+    assert listed.status.hint
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"state": "done", "later_field": 1}'])
+def test_a_run_is_listed_although_its_status_cannot_be_read(folder, content):
+    (folder / "status.json").write_text(content)
+    (listed,) = runs.list_runs()
+    assert listed.status.state == "failed"
+    with pytest.raises(RunError, match="status.json of the run is damaged"):
+        read_status(folder)
+
+
+def test_history_can_be_read_while_it_is_being_written(folder):
+    path = folder / "history.csv"
+    for content, rows in (("", 0), ("step,lo", 0), ("step,loss\n", 0), ("step,loss\n1,0.5\n2,0.4\n3", 2)):
+        path.write_text(content)
+        assert len(runs.read_history(folder)) == rows
+    path.unlink()
+    assert runs.read_history(folder).empty
+
+
+def test_a_stop_is_asked_by_a_file(folder):
+    assert not stop_asked(folder)
+    ask_to_stop(folder)
+    ask_to_stop(folder)
+    assert stop_asked(folder)
+
+
+def test_a_running_run_whose_process_is_gone_is_interrupted(folder):
+    gone = replace(queued(), state="running", pid=2**22 + 1)
+    write_status(folder, gone)
+    status = read_status(folder)
+    assert (status.state, status.live) == ("interrupted", False)
+    assert status.message == "The process that ran it is gone."
+    assert status.hint == "It was killed or the machine went down. Run it again from the same design."
+
+
+def test_a_later_process_with_the_same_id_is_not_taken_for_the_run(folder):
+    write_status(folder, replace(queued(), state="running", pid=os.getpid(), process_started=12.0))
+    assert read_status(folder).state == "interrupted"
+
+
+def test_nan_is_written_as_null_and_numpy_numbers_as_numbers(tmp_path):
+    values = pd.DataFrame({"a": [1.5, float("nan")], "b": [1, 2]}).to_dict("records")
+    write_json(tmp_path / "x.json", values)
+    assert json.loads((tmp_path / "x.json").read_text()) == [{"a": 1.5, "b": 1}, {"a": None, "b": 2}]
+
+
+def test_the_config_of_a_run_holds_every_setting(folder):
+    values = read_json(folder / "config.json")
+    values.pop("schema")
+    assert RunConfig.from_dict(values) == finished().config
