@@ -19,7 +19,7 @@ test: .venv/test-ready
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: .venv/test-ready
-	$(BIN)/python -m tests.benchmarks.demo
+	$(BIN)/python -W ignore -m tests.benchmarks.demo
 
 .venv/app-ready: requirements.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make app PYTHON=/path/to/python"; exit 2; }

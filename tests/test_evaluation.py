@@ -120,9 +120,10 @@ def test_predictions_are_of_the_held_out_cells_alone(run):
 def test_confusion_and_classes_count_every_labelled_held_out_cell(run):
     cells = run.summary["split"]["test"]
     assert set(run.evaluation.confusion) == {"cell_type", "condition"}
+    classes_of = run.evaluation.classes.groupby("task")
     for task, counts in run.evaluation.confusion.items():
         assert counts.to_numpy().sum() == cells
-        classes = run.evaluation.classes.query("task == @task").set_index("class")
+        classes = classes_of.get_group(task).set_index("class")
         assert list(classes.index) == list(counts.index) == list(counts.columns)
         assert (classes["cells"] == counts.sum(axis=1)).all()
         recall = np.diag(counts) / counts.sum(axis=1)

@@ -15,10 +15,11 @@ from tests.shared_runs import AGE, CONDITION, TYPE, chosen, config_for, finished
 from yoto_core import pipeline
 from yoto_core.config import EvaluationConfig, GenesConfig, SplitConfig
 from yoto_core.errors import ConfigError
-from yoto_core.model import task_losses
+from yoto_core.model import answers_for, heads_for
 from yoto_core.preprocess import log_normalise
 from yoto_core.progress import Progress, Stopped
 from yoto_core.reading import from_anndata
+from yoto_core.targets import Target
 
 N = len(GENES)
 
@@ -139,27 +140,34 @@ def test_expression_of_held_out_cells_changes_nothing_that_is_learned():
         assert torch.equal(tensor, after.run.model.tensors[name])
 
 
+def half_labelled(kind):
+    """A target of six cells, two of them unlabelled, its head, and outputs (2 replicas) for those cells."""
+    if kind == "classification":
+        target, classes = Target("t", kind, 2.0, ("a", "b", "c"), np.array([0, 1, -1, 2, -1, 0])), 3
+    else:
+        target, classes = Target("t", kind, 2.0, (), np.array([0.5, -1.0, np.nan, 2.0, np.nan, 0.1])), 1
+    (head,) = heads_for([target], np.arange(6))
+    generator = torch.Generator().manual_seed(0)
+    return target, head, torch.randn((2, 6, classes), generator=generator, requires_grad=True)
+
+
 @pytest.mark.parametrize("kind", ["classification", "regression"])
 def test_unlabelled_cells_change_nothing_for_their_task(kind):
-    generator = torch.Generator().manual_seed(0)
-    outputs = torch.randn((1, 6, 3 if kind == "classification" else 1), generator=generator, requires_grad=True)
-    if kind == "classification":
-        labels, weights = torch.tensor([0, 1, -1, 2, -1, 0]), torch.tensor([1.0, 2.0, 0.5])
-        labelled = labels >= 0
-    else:
-        labels, weights = torch.tensor([0.5, -1.0, torch.nan, 2.0, torch.nan, 0.1]), None
-        labelled = ~labels.isnan()
-    (loss,) = task_losses([outputs], [labels], [weights])
-    (dropped,) = task_losses([outputs[:, labelled]], [labels[labelled]], [weights])
-    assert loss == dropped
+    target, head, outputs = half_labelled(kind)
+    labelled = np.flatnonzero(target.labelled)
+    loss = answers_for(target, head, np.arange(6), torch.ones(2, 6), smoothing=0.05).loss(outputs, torch.arange(6))
+    without = answers_for(target, head, labelled, torch.ones(2, 4), smoothing=0.05)
+    assert loss.item() == pytest.approx(without.loss(outputs[:, labelled], torch.arange(4)).item())
     loss.backward()
-    assert (outputs.grad[:, ~labelled] == 0).all()
-    assert (outputs.grad[:, labelled] != 0).any()
+    assert (outputs.grad[:, ~target.labelled] == 0).all()
+    assert (outputs.grad[:, labelled] != 0).any(-1).all()
 
 
-def test_a_batch_without_any_label_of_a_task_costs_nothing():
-    outputs = torch.ones((1, 2, 3), requires_grad=True)
-    (loss,) = task_losses([outputs], [torch.tensor([-1, -1])], [torch.ones(3)])
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_a_batch_without_any_label_of_a_task_costs_nothing(kind):
+    target, head, outputs = half_labelled(kind)
+    batch = torch.tensor([2, 4])
+    loss = answers_for(target, head, np.arange(6), torch.ones(2, 6), smoothing=0.05).loss(outputs[:, batch], batch)
     loss.backward()
     assert loss == 0
     assert (outputs.grad == 0).all()

@@ -189,18 +189,18 @@ def test_a_missing_file_is_named(folder, name):
 def test_a_panel_that_lost_a_row_is_refused(folder):
     lines = (folder / "panel.csv").read_text().splitlines()
     (folder / "panel.csv").write_text("\n".join(lines[:-1]) + "\n")
-    with pytest.raises(RunError, match="panel.csv of the run is damaged"):
+    with pytest.raises(RunError, match=r"panel\.csv of the run is damaged"):
         runs.load_run(folder)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(RunError, match="There is no run folder nowhere. Check the path."):
+    with pytest.raises(RunError, match=r"^There is no run folder nowhere\. Check the path\.$"):
         runs.load_run(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("run_id", ["", "..", "../../etc", "A" * 32, "a" * 31, "a" * 33, "<script>", "a" * 32 + "\n"])
 def test_a_malformed_run_id_never_becomes_a_path(run_id):
-    with pytest.raises(RunError, match="is not a run id. A run id has 32 characters, 0-9 and a-f."):
+    with pytest.raises(RunError, match=r"is not a run id\. A run id has 32 characters, 0-9 and a-f\.$"):
         run_folder(run_id)
 
 
@@ -234,7 +234,7 @@ def test_a_run_is_listed_although_its_status_cannot_be_read(folder, content):
     (folder / "status.json").write_text(content)
     (listed,) = runs.list_runs()
     assert listed.status.state == "failed"
-    with pytest.raises(RunError, match="status.json of the run is damaged"):
+    with pytest.raises(RunError, match=r"status\.json of the run is damaged"):
         read_status(folder)
 
 
