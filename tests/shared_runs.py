@@ -10,13 +10,14 @@ from pathlib import Path
 
 from tests.conftest import make_toy
 from yoto_core import pipeline, runs
-from yoto_core.config import EvaluationConfig, RunConfig, SelectorConfig, TaskConfig
+from yoto_core.config import EvaluationConfig, RunConfig, SelectorConfig, TaskConfig, TrainingConfig
 from yoto_core.folders import write_json
 from yoto_core.pipeline import Chosen, Run
 from yoto_core.reading import Dataset, read_dataset
 from yoto_core.status import Status, read_status
 
 PATIENCE = 120.0  # seconds until a wait is given up as a failure
+SHORT = TrainingConfig(steps=100, fit_steps=80, replicas=2)
 LIGHT = EvaluationConfig(random_panels=1, bootstrap=200)
 TYPE, CONDITION, AGE = (
     TaskConfig(obs="cell_type"),
@@ -26,14 +27,9 @@ TYPE, CONDITION, AGE = (
 
 
 def config_for(*tasks: TaskConfig, panel_size: int = 6, **sections: object) -> RunConfig:
-    """A config on the toy with the default training and few comparisons."""
-    return RunConfig(
-        tasks=tasks or (TYPE,),
-        selector=SelectorConfig(panel_size=panel_size),
-        evaluation=LIGHT,
-        threads=1,
-        **sections,
-    )
+    """A config on the toy with a short training and few comparisons."""
+    short = {"evaluation": LIGHT, "training": SHORT, "threads": 1}
+    return RunConfig(tasks=tasks or (TYPE,), selector=SelectorConfig(panel_size=panel_size), **{**short, **sections})
 
 
 @cache
@@ -59,7 +55,7 @@ def chosen(config: RunConfig) -> Chosen:
 @cache
 def finished(config: RunConfig | None = None) -> Run:
     """A finished run on the toy: all three tasks, eight genes; read only."""
-    found = chosen(config or config_for(TYPE, CONDITION, AGE, panel_size=8))
+    found = chosen(config or config_for(TYPE, CONDITION, AGE, panel_size=8, training=TrainingConfig()))
     return replace(found.run, evaluation=pipeline.compare(found))
 
 

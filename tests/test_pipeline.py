@@ -13,7 +13,7 @@ import yoto_core
 from tests.conftest import AGE_GENES, CONDITION_GENES, GENES, TYPE_GENES, make_toy
 from tests.shared_runs import AGE, CONDITION, TYPE, chosen, config_for, finished, toy_dataset
 from yoto_core import pipeline
-from yoto_core.config import EvaluationConfig, GenesConfig, SplitConfig
+from yoto_core.config import EvaluationConfig, GenesConfig, SplitConfig, TrainingConfig
 from yoto_core.errors import ConfigError
 from yoto_core.model import answers_for, heads_for
 from yoto_core.preprocess import log_normalise
@@ -50,7 +50,7 @@ def test_a_panel_of_planted_genes_predicts_cells_it_never_saw():
 
 
 def test_a_small_panel_for_one_task_holds_markers_and_little_else():
-    genes = chosen(config_for(TYPE, panel_size=4)).run.panel.genes
+    genes = chosen(config_for(TYPE, panel_size=4, training=TrainingConfig())).run.panel.genes
     assert len(marked_classes(genes)) >= 3
     assert sum(gene.startswith("NOISE") for gene in genes) <= 1
 
@@ -231,7 +231,7 @@ def test_an_included_gene_without_any_count_is_taken_all_the_same():
 
 
 def test_a_class_that_only_held_out_donors_carry_is_left_out_and_said():
-    config = config_for(TYPE, panel_size=4, split=SplitConfig(group="donor"))
+    config = config_for(TYPE, panel_size=4, split=SplitConfig(group="donor", test_percent=17))
     adata = make_toy()
     labels = adata.obs["cell_type"].astype(str)
     labels.iloc[np.flatnonzero(adata.obs["donor"] == "D3")[:10]] = "Only here"

@@ -150,14 +150,14 @@ def test_a_folder_that_cannot_be_written_is_said(number, monkeypatch, tmp_path):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("os.replace", refuse)
-    with pytest.raises(RunError, match=r"cannot be written\. "):
+    with pytest.raises(RunError, match=r"cannot be written \(.*\)\. Choose a folder you may write to"):
         write_text(tmp_path / "file.txt", "text")
 
 
 def test_a_home_that_is_a_file_is_said(monkeypatch, tmp_path):
     (tmp_path / "taken").write_text("")
     monkeypatch.setenv("YOTO_HOME", str(tmp_path / "taken"))
-    with pytest.raises(RunError, match=r"cannot be written\. "):
+    with pytest.raises(RunError, match=r"cannot be written \(.*\)\. Choose a folder you may write to"):
         runs.create_run(config_for(), data_path="x.h5ad", data_name="x", data_digest="0")
 
 

@@ -65,8 +65,10 @@ def _place(expression_B: np.ndarray, target: Target, cells: np.ndarray) -> str:
     if not labelled.any():
         return f"no validation cell has a {target.task}"
     if not target.classes:
+        if np.ptp(expression_B[labelled]) == 0 or np.ptp(labels[labelled]) == 0:
+            return "constant here"
         both = pd.Series(expression_B[labelled]).corr(pd.Series(labels[labelled]), method="spearman")
-        return f"rank correlation {both:.2f} with {target.task}" if np.isfinite(both) else "constant here"
+        return f"rank correlation {both:.2f} with {target.task}"
     present = [code for code in range(len(target.classes)) if (labels == code).any()]
     best = max(present, key=lambda code: expression_B[labels == code].mean())
     inside, outside = expression_B[labels == best], expression_B[labels != best]

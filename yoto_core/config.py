@@ -191,6 +191,11 @@ class SelectorConfig(Settings):
 class EvaluationConfig(Settings):
     """What the panel is compared with, and how carefully."""
 
+    alone: Literal["yes", "no"] = setting(
+        "yes",
+        label="Train each task alone",
+        help="Several tasks share the panel; a panel of the same size for each task alone shows what the sharing costs.",
+    )
     random_panels: int = setting(
         3, label="Random panels", help="Random panels of the same size whose scores are averaged.", low=1, high=50
     )

@@ -1,8 +1,8 @@
 """How good is the panel? Its own model, independent classifiers on it, and every rival of the same size, on held-out cells."""
 
 import warnings
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import joblib
 import numpy as np
@@ -12,14 +12,17 @@ from yoto_core import metrics, runtime
 from yoto_core.baselines import BASELINES, LearningCells, panel_of
 from yoto_core.config import RunConfig
 from yoto_core.judges import CHANCE, JUDGES, Judge
-from yoto_core.panel_model import PanelModel, Prediction
+from yoto_core.panel_model import Prediction
 from yoto_core.problem import Problem
 from yoto_core.progress import OnProgress, Progress, ShouldStop, Stopped
+from yoto_core.sizes import CURVE_JUDGE, CURVE_METHODS, coarse_sizes, headline_only, own_curve
 from yoto_core.targets import Target
+from yoto_core.training import TrainResult
 
 METHODS = {
     "yoto": "YOTO panel",
     **{baseline.name: baseline.label for baseline in BASELINES},
+    "alone": "YOTO panel for this task alone",
     "all": "All candidate genes",
     "chance": "Chance",
 }
@@ -35,10 +38,13 @@ class Evaluation:
     """Scores on held-out cells.
 
     `scores` has one row per task × method × judge × metric: value, and low/high (95 % bootstrap) for the headline metric.
+    `sizes` has one row per part (validation, held-out) × size × task × method: the headline score of YOTO's own model at
+    every size, and of one classifier on YOTO's and the rivals' panels at some sizes.
     `classes` has one row per task × class for YOTO's own model; `confusion` its counts (true × predicted).
     """
 
     scores: pd.DataFrame = field(repr=False)
+    sizes: pd.DataFrame = field(repr=False)
     classes: pd.DataFrame = field(repr=False)
     confusion: dict[str, pd.DataFrame] = field(repr=False)
     predictions: pd.DataFrame = field(repr=False)
@@ -47,80 +53,115 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Question:
-    """One learner to be asked about one task, on the genes of one method."""
+    """One learner to be asked about one task, on the genes of one method; `size` where it is a point of a size curve."""
 
     method: str
     judge: Judge
     target: Target
     genes: np.ndarray | None  # positions among the candidates; None for all
     draw: int = 0
+    size: int | None = None
 
 
 class Evaluator:
     """Everything the scores share: the cells to learn from, the held-out cells, and the config."""
 
     def __init__(self, problem: Problem, config: RunConfig) -> None:
+        self.problem, self.config = problem, config
         self.candidates, self.targets, self.split = problem.candidates, problem.targets, problem.split
-        self.config = config
-        expression, split = problem.expression, problem.split
-        cells = np.concatenate([split.train, split.validation])
+        cells = np.concatenate([self.split.train, self.split.validation])
         if len(cells) > config.evaluation.max_cells:
             rng = runtime.random_state(config.seed, "comparison cells")
             cells = rng.choice(cells, config.evaluation.max_cells, replace=False)
         cells = np.sort(cells)
-        self.learning = LearningCells(expression[cells], cells, config.seed)
-        self.held_out = expression[split.test]
+        self.learning = LearningCells(problem.expression[cells], cells, config.seed)
+        self.held_out = problem.expression[self.split.test]
 
     def evaluate(
-        self, order: np.ndarray, model: PanelModel, *, on_progress: OnProgress, should_stop: ShouldStop
+        self,
+        trained: TrainResult,
+        alone: Mapping[str, TrainResult],
+        *,
+        on_progress: OnProgress,
+        should_stop: ShouldStop,
     ) -> Evaluation:
-        """Score the panel (`order`: positions among the candidates) and its rivals.
+        """Score the panel, its rivals, and panels of every size.
+
+        Args:
+            trained: The run's training.
+            alone: Per task the training that served this task alone; empty where there is none.
+            on_progress: Told before every rival is chosen and after every learner has answered.
+            should_stop: Asked at the same moments.
 
         Raises:
-            Stopped: `should_stop` said so between two learners.
+            Stopped: `should_stop` said so.
         """
-        own = model.predict(self.held_out[:, order].toarray())
-        rows = [
-            row
-            for target, answer in zip(self.targets, own, strict=True)
-            for row in self._rows(target, "yoto", "yoto", answer.values)
-        ]
-        panels = {"yoto": [order]}
-        k = len(order)
-        steps = len(BASELINES)
-        for done, baseline in enumerate(BASELINES):
-            _go_on(should_stop)
-            on_progress(Progress("scoring", done, steps, f"Choosing rivals: {baseline.label.lower()}"))
-            draws = self.config.evaluation.random_panels if baseline.name == "random" else 1
-            panels[baseline.name] = [self._rival(baseline, k, draw) for draw in range(draws)]
-        questions = list(self._questions(panels))
+        k = self.config.selector.panel_size
+        own = trained.model.at_size(k).predict(self.held_out[:, trained.order[:k]].toarray())
+        rows = [r for t, a in zip(self.targets, own, strict=True) for r in self._rows(t, "yoto", "yoto", a.values)]
+        for target in self.targets:
+            if target.task in alone:
+                answer = self._answer_alone(alone[target.task], k)
+                rows += self._rows(target, "alone", "yoto", answer)
+        rankings = self._rankings(trained, on_progress, should_stop)
+        curve_rows = own_curve(self.problem, trained, self.config)
+        questions = [*self._questions(rankings, alone, k), *self._size_questions(rankings)]
         answers = joblib.Parallel(n_jobs=self.config.threads, prefer="threads", return_as="generator")(
             joblib.delayed(self._ask)(question) for question in questions
         )
         for done, (question, answer) in enumerate(zip(questions, answers, strict=True)):
-            rows += self._rows(question.target, question.method, question.judge.name, answer, question.draw)
-            on_progress(Progress("scoring", done + 1, len(questions), f"Scoring: {METHODS[question.method].lower()}"))
+            found = self._rows(question.target, question.method, question.judge.name, answer, question.draw)
+            if question.size is None:
+                rows += found
+            else:
+                curve_rows += [{"part": "held-out", "size": question.size, **row} for row in headline_only(found)]
+            on_progress(Progress("scoring", done + 1, len(questions), "Scoring the panel and its rivals"))
             _go_on(should_stop, answers)
         return Evaluation(
             scores=_summarise(pd.DataFrame(rows)),
+            sizes=pd.DataFrame(curve_rows),
             classes=self._classes(own),
             confusion={t.task: self._confusion(t, a) for t, a in zip(self.targets, own, strict=True) if t.classes},
             predictions=self._predictions(own),
-            panels={name: tuple(self.candidates.symbols[gene] for gene in found[0]) for name, found in panels.items()},
+            panels={name: tuple(self.candidates.symbols[g] for g in found[0][:k]) for name, found in rankings.items()},
         )
 
-    def _rival(self, baseline: object, k: int, draw: int) -> np.ndarray:
-        learning = LearningCells(self.learning.matrix, self.learning.cells, self.config.seed + draw)
-        return panel_of(baseline, learning, self.targets, k)
+    def _rankings(
+        self, trained: TrainResult, on_progress: OnProgress, should_stop: ShouldStop
+    ) -> dict[str, list[np.ndarray]]:
+        """Per method its nested ranking, as long as YOTO's; several for random genes."""
+        rankings = {"yoto": [trained.order]}
+        for done, baseline in enumerate(BASELINES):
+            _go_on(should_stop)
+            on_progress(Progress("scoring", done, len(BASELINES), "Choosing the rivals' genes"))
+            draws = self.config.evaluation.random_panels if baseline.name == "random" else 1
+            rankings[baseline.name] = [
+                panel_of(
+                    baseline, replace(self.learning, seed=self.config.seed + draw), self.targets, len(trained.order)
+                )
+                for draw in range(draws)
+            ]
+        return rankings
 
-    def _questions(self, panels: dict[str, list[np.ndarray]]) -> Iterator[_Question]:
+    def _questions(
+        self, rankings: Mapping[str, Sequence[np.ndarray]], alone: Mapping[str, TrainResult], k: int
+    ) -> Iterator[_Question]:
         for target in self.targets:
             yield _Question("chance", CHANCE, target, None)
             for judge in JUDGES:
-                for method, found in panels.items():
-                    for draw, genes in enumerate(found):
-                        yield _Question(method, judge, target, genes, draw)
+                for method, found in rankings.items():
+                    for draw, ranking in enumerate(found):
+                        yield _Question(method, judge, target, ranking[:k], draw)
+                if target.task in alone:
+                    yield _Question("alone", judge, target, alone[target.task].order[:k])
                 yield _Question("all", judge, target, None)
+
+    def _size_questions(self, rankings: Mapping[str, Sequence[np.ndarray]]) -> Iterator[_Question]:
+        for target in self.targets:
+            for method in CURVE_METHODS:
+                ranking = rankings[method][0]
+                for size in coarse_sizes(len(ranking)):
+                    yield _Question(method, CURVE_JUDGE, target, ranking[:size], size=size)
 
     def _ask(self, question: _Question) -> np.ndarray:
         train_x, train_y = self.learning.labelled(question.target)
@@ -130,26 +171,18 @@ class Evaluator:
             train_x, test_x = train_x[:, question.genes].toarray(), test_x[:, question.genes].toarray()
         return question.judge.answer(question.target, train_x, train_y, test_x, seed=self.config.seed)
 
+    def _answer_alone(self, trained: TrainResult, k: int) -> np.ndarray:
+        columns = self.held_out[:, trained.order[:k]].toarray()
+        return trained.model.at_size(k).predict(columns)[0].values
+
     def _rows(
         self, target: Target, method: str, judge: str, answer: np.ndarray, draw: int = 0
     ) -> list[dict[str, object]]:
-        labelled = target.labelled[self.split.test]
-        if labelled.sum() < 2:
-            return []
-        true, predicted = target.values[self.split.test][labelled], answer[labelled]
-        values = (metrics.class_scores if target.classes else metrics.number_scores)(true, predicted)
-        groups = None if self.split.groups is None else self.split.groups[self.split.test][labelled]
         rng = runtime.random_state(self.config.seed, f"{target.task} {method} {judge} {draw}")
-        low, high = metrics.interval(target, true, predicted, groups, draws=self.config.evaluation.bootstrap, rng=rng)
-        main = metrics.HEADLINE[target.kind]
-        return [
-            {
-                "task": target.task, "method": method, "judge": judge, "metric": metric, "value": value,
-                "low": low if metric == main else np.nan, "high": high if metric == main else np.nan,
-                "cells": int(labelled.sum()),
-            }
-            for metric, value in values.items()
-        ]  # fmt: skip
+        found = metrics.score_rows(
+            target, self.split.test, answer, self.split.groups, draws=self.config.evaluation.bootstrap, rng=rng
+        )
+        return [{"task": target.task, "method": method, "judge": judge, **row} for row in found]
 
     def _classes(self, own: Sequence[Prediction]) -> pd.DataFrame:
         tables = [pd.DataFrame(columns=["task", "class", "precision", "recall", "f1", "cells"])]

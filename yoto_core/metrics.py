@@ -86,6 +86,35 @@ def interval(
     return float(low), float(high)
 
 
+def score_rows(
+    target: Target,
+    cells: np.ndarray,
+    answer: np.ndarray,
+    groups: np.ndarray | None,
+    *,
+    draws: int,
+    rng: np.random.Generator,
+) -> list[dict[str, float | str | int]]:
+    """Every score of a task's answers for `cells` (indices; `groups`: a code per cell of the data), a row per metric.
+
+    Rows hold metric, value, low, high (the interval of the headline metric, else NaN) and cells (labelled ones); none where
+    fewer than two cells are labelled.
+    """
+    labelled = target.labelled[cells]
+    if labelled.sum() < 2:
+        return []
+    true, predicted = target.values[cells][labelled], answer[labelled]
+    values = (class_scores if target.classes else number_scores)(true, predicted)
+    drawn = None if groups is None else groups[cells][labelled]
+    low, high = interval(target, true, predicted, drawn, draws=draws, rng=rng)
+    main, count = HEADLINE[target.kind], int(labelled.sum())
+    bounds = {metric: (low, high) if metric == main else (np.nan, np.nan) for metric in values}
+    return [
+        {"metric": metric, "value": value, "low": bounds[metric][0], "high": bounds[metric][1], "cells": count}
+        for metric, value in values.items()
+    ]
+
+
 def macro_f1_from_confusion(counts: np.ndarray) -> np.ndarray:
     """(…,) macro-F1 of confusion counts (…, C, C), over classes with a true cell; equals scikit-learn's (tested)."""
     hits = np.diagonal(counts, axis1=-2, axis2=-1)

@@ -21,6 +21,11 @@ class Panel:
         if any(len(column) != self.panel_size for column in columns) or len(set(self.genes)) != self.panel_size:
             raise AssertionError(f"a panel of {self.panel_size} must hold that many distinct genes, got {self.genes}")
 
+    def at_size(self, k: int) -> "Panel":
+        """The first k genes."""
+        columns = (self.genes, self.gene_ids, self.scores, self.stability, self.included)
+        return Panel(*(column[:k] for column in columns), panel_size=k)
+
     def table(self) -> pd.DataFrame:
         """One row per gene: rank, gene, gene_id, score, stability, included."""
         return pd.DataFrame(

@@ -11,6 +11,7 @@ from yoto_core import runtime
 from yoto_core.attribution import Reason, explain
 from yoto_core.checks import Finding, check_data, check_fit
 from yoto_core.config import RunConfig
+from yoto_core.errors import ConfigError
 from yoto_core.evaluation import Evaluation, Evaluator
 from yoto_core.panel import Panel
 from yoto_core.panel_model import PanelModel
@@ -47,6 +48,24 @@ class Run:
     summary: dict[str, object] = field(repr=False)  # about the data: digest, shape, verdicts, split, findings
     timing: dict[str, float]
     versions: dict[str, str] = field(repr=False)
+
+    def at_size(self, k: int) -> "Run":
+        """The panel of the first k genes and its model, without training again; scores are in `evaluation.sizes`.
+
+        Raises:
+            ConfigError: k is not between 1 and the panel size.
+        """
+        if not 1 <= k <= self.panel.panel_size:
+            raise ConfigError(f"The run has no panel of {k} genes.", hint=f"Choose from 1 to {self.panel.panel_size}.")
+        config = replace(self.config, selector=replace(self.config.selector, panel_size=k))
+        return replace(
+            self,
+            config=config,
+            panel=self.panel.at_size(k),
+            panel_table=self.panel_table.head(k),
+            model=self.model.at_size(k),
+            evaluation=None,
+        )
 
     def predict(self, adata: AnnData) -> pd.DataFrame:
         """Label new cells (shape `n_obs` × `n_vars`, rows are cells): one row per cell, columns per task.
@@ -94,7 +113,7 @@ class Chosen:
 
     run: Run
     problem: Problem
-    order: np.ndarray = field(repr=False)  # (K,) the panel's positions among the candidates
+    trained: TrainResult
 
 
 def choose_panel(
@@ -126,18 +145,21 @@ def choose_panel(
         timing={"training_seconds": trained.seconds},
         versions=runtime.versions(),
     )
-    return Chosen(run, problem, order)
+    return Chosen(run, problem, trained)
 
 
-def compare(
-    chosen: Chosen,
-    *,
-    on_progress: OnProgress = silent,
-    should_stop: ShouldStop = never,
-) -> Evaluation:
-    """Score the panel and its rivals on held-out cells (Stopped where `should_stop` said so)."""
-    evaluator = Evaluator(chosen.problem, chosen.run.config)
-    return evaluator.evaluate(chosen.order, chosen.run.model, on_progress=on_progress, should_stop=should_stop)
+def compare(chosen: Chosen, *, on_progress: OnProgress = silent, should_stop: ShouldStop = never) -> Evaluation:
+    """Score the panel, its rivals and every size on held-out cells (Stopped where `should_stop` said so)."""
+    config, problem = chosen.run.config, chosen.problem
+    alone: dict[str, TrainResult] = {}
+    if config.evaluation.alone == "yes" and len(problem.targets) > 1:
+        for done, target in enumerate(problem.targets):
+            message = f"Training for {target.task} alone"
+            on_progress(Progress("scoring", done, len(problem.targets), message))
+            single = replace(problem, targets=(target,))
+            alone[target.task] = train(single, config, on_progress=silent, should_stop=should_stop)
+    evaluator = Evaluator(problem, config)
+    return evaluator.evaluate(chosen.trained, alone, on_progress=on_progress, should_stop=should_stop)
 
 
 def _panel(candidates: Candidates, trained: TrainResult, config: RunConfig) -> Panel:

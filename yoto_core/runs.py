@@ -90,6 +90,7 @@ def save_panel(folder: Path, run: Run) -> None:
 def save_evaluation(folder: Path, run: Run) -> None:
     """Write the scores and the held-out predictions."""
     scores = run.evaluation
+    write_text(folder / "sizes.csv", scores.sizes.to_csv(index=False))
     write_whole(folder / "predictions.parquet", lambda part: scores.predictions.to_parquet(part, index=False))
     write_json(
         folder / "metrics.json",
@@ -182,7 +183,8 @@ def _evaluation(folder: Path, metrics: dict[str, object]) -> Evaluation:
     with reading("metrics.json"):
         return Evaluation(
             scores=pd.DataFrame(metrics["scores"]).astype({"value": float, "low": float, "high": float}),
-            classes=pd.DataFrame(metrics["classes"], columns=["task", "class", "precision", "recall", "f1", "cells"]),
+            sizes=pd.read_csv(folder / "sizes.csv"),
+        classes=pd.DataFrame(metrics["classes"], columns=["task", "class", "precision", "recall", "f1", "cells"]),
             confusion={
                 task: pd.DataFrame(found["counts"], index=found["classes"], columns=found["classes"])
                 for task, found in metrics["confusion"].items()

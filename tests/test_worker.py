@@ -1,0 +1,269 @@
+"""A run in a process of its own: how it starts, tells where it stands, stops, dies and fails."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import anndata
+import numpy as np
+import psutil
+import pytest
+
+from tests.conftest import make_toy
+from tests.shared_runs import CONDITION, TYPE, config_for, toy_dataset, toy_on_disk, wait_for, wait_for_end
+from yoto_core import jobs, runs
+from yoto_core.config import TaskConfig
+from yoto_core.folders import read_json, write_json
+from yoto_core.progress import Progress
+from yoto_core.status import Status, ask_to_stop, queued, read_status, write_status
+from yoto_core.worker import carry_out
+
+
+def new_run(*, path=None, config=None, digest=None):
+    return runs.create_run(
+        config or config_for(CONDITION, panel_size=3),
+        data_path=path or toy_on_disk(),
+        data_name="toy",
+        data_digest=digest or toy_dataset().digest,
+    )
+
+
+def log_of(folder):
+    return (folder / "log.txt").read_text(encoding="utf-8")
+
+
+def test_a_run_in_its_own_process_goes_from_queued_to_done():
+    folder = new_run()
+    assert read_status(folder).state == "queued"
+    process = jobs.launch(folder)
+    running = wait_for(folder, lambda status: status.state != "queued")
+    assert running.state == "running"
+    assert running.pid == process
+    assert os.getsid(process) == process != os.getsid(0)  # a session of its own outlives the server
+    status = wait_for_end(folder)
+    assert (status.state, status.has_panel, status.eta) == ("done", True, None), log_of(folder)
+    assert status.created <= status.started <= status.finished
+    run = runs.load_run(folder)
+    assert len(run.panel.genes) == 3
+    assert run.evaluation is not None
+    assert len(runs.read_history(folder)) == len(run.history)
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+    os.waitpid(process, 0)
+
+
+def test_a_stop_file_ends_a_process_as_stopped():
+    folder = new_run()
+    process = jobs.launch(folder)
+    jobs.stop(folder)
+    status = wait_for_end(folder)
+    assert status.state == "stopped"
+    assert status.message == "Stopped on request. No panel was chosen yet."
+    assert not (folder / "panel.csv").exists()
+    os.waitpid(process, 0)
+
+
+def test_a_killed_process_is_seen_as_interrupted():
+    folder = new_run()
+    process = jobs.launch(folder)
+    wait_for(folder, lambda status: status.state == "running")
+    os.kill(process, signal.SIGKILL)
+    status = wait_for_end(folder)  # not yet reaped: a zombie is gone too
+    assert (status.state, status.message) == ("interrupted", "The process that ran it is gone.")
+    os.waitpid(process, 0)
+    assert read_status(folder).state == "interrupted"
+
+
+def test_a_request_to_terminate_is_a_normal_ending():
+    folder = new_run()
+    process = jobs.launch(folder)
+    wait_for(folder, lambda status: status.state == "running")
+    os.kill(process, signal.SIGTERM)
+    assert wait_for_end(folder).state == "stopped"
+    os.waitpid(process, 0)
+
+
+def test_a_defect_fails_the_run_and_leaves_its_traceback_in_the_log():
+    folder = new_run()
+    about = read_json(folder / "data.json")
+    del about["digest"]
+    write_json(folder / "data.json", about)
+    process = jobs.launch(folder)
+    status = wait_for_end(folder)
+    assert status.state == "failed"
+    assert status.message == "Something unexpected went wrong (KeyError)."
+    assert "log.txt" in status.hint
+    os.waitpid(process, 0)
+    assert "Traceback (most recent call last)" in log_of(folder)
+    assert "KeyError: 'digest'" in log_of(folder)
+
+
+def test_a_worker_that_cannot_even_begin_is_noticed(tmp_path):
+    folder = new_run()
+    (folder / "status.json").write_text("{")
+    process = jobs.launch(folder)
+    os.waitpid(process, 0)
+    assert "status.json of the run is damaged." in log_of(folder)
+
+
+def test_a_run_that_never_started_is_noticed():
+    folder = new_run()
+    write_json(folder / "status.json", asdict(replace(queued(), heartbeat=1.0)))
+    status = read_status(folder)
+    assert (status.state, status.message) == ("interrupted", "It never started.")
+
+
+def test_terminating_ends_a_process_that_does_not_listen():
+    folder = new_run()
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(99)"
+    process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    started = psutil.Process(process.pid).create_time()
+    write_status(folder, Status(state="running", pid=process.pid, process_started=started))
+    jobs.terminate(folder)
+    assert process.wait() == -signal.SIGKILL
+    process.stdout.close()
+    assert read_status(folder).state == "interrupted"
+    jobs.terminate(folder)  # nothing left to end
+
+
+def changed(adata):
+    adata.obs["condition"] = adata.obs["condition"].to_numpy()[::-1]
+
+
+def with_nan(adata):
+    adata.X.data[7] = np.nan
+
+
+def with_negative(adata):
+    adata.X.data[7] = -1.0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (changed, "toy has changed since the run was designed."),
+        (with_nan, "No usable expression matrix"),
+        (with_negative, "No usable expression matrix"),
+    ],
+)
+def test_data_that_were_spoilt_since_fail_the_run_with_a_sentence(spoil, sentence, tmp_path):
+    adata = make_toy()
+    path = tmp_path / "data.h5ad"
+    spoil(adata)
+    adata.write_h5ad(path)
+    folder = new_run(path=path)
+    status = carry_out(folder)
+    assert status.state == "failed"
+    assert status.message.startswith(sentence)
+    assert status.hint
+    assert read_status(folder) == replace(status, heartbeat=read_status(folder).heartbeat)
+    assert not (folder / "log.txt").exists()  # not a defect: no traceback
+
+
+def test_data_that_are_gone_fail_the_run_with_a_sentence(tmp_path):
+    status = carry_out(new_run(path=tmp_path / "gone.h5ad"))
+    assert (status.state, status.message, status.hint) == ("failed", "There is no file gone.h5ad.", "Check the path.")
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        (config_for(TYPE, panel_size=60), "The panel size is 60 but there are 60 candidate genes."),
+        (config_for(TaskConfig(obs="nothing")), "The data has no obs column “nothing”"),
+    ],
+)
+def test_a_config_that_does_not_fit_fails_the_run_with_a_sentence(config, sentence):
+    status = carry_out(new_run(config=config))
+    assert status.state == "failed"
+    assert status.message.startswith(sentence)
+
+
+def test_a_stop_while_scoring_keeps_the_panel():
+    folder = new_run()
+    seen: list[Progress] = []
+    status = carry_out(
+        folder, on_progress=seen.append, should_stop=lambda: bool(seen) and seen[-1].phase == "scoring"
+    )
+    assert status.state == "stopped"
+    assert status.message == "Stopped on request. The panel is kept; its scores are not complete."
+    run = runs.load_run(folder)
+    assert len(run.panel.genes) == 3
+    assert run.evaluation is None
+
+
+def test_history_and_status_are_on_disk_while_the_training_goes_on():
+    folder = new_run()
+    rows, phases = [], []
+
+    def look(progress: Progress) -> None:
+        rows.append(len(runs.read_history(folder)))
+        phases.append(read_status(folder).phase)
+
+    carry_out(folder, on_progress=look)
+    assert sorted(set(rows)) == list(range(max(rows) + 1))
+    assert list(dict.fromkeys(phases)) == ["reading", "preparing", "training", "scoring", "saving"]
+
+
+def test_a_stop_asked_before_the_start_is_heard():
+    folder = new_run()
+    ask_to_stop(folder)
+    assert carry_out(folder).state == "stopped"
+
+
+@pytest.mark.parametrize("name", ["panel.csv", "model.safetensors", "predictions.parquet", "metrics.json"])
+def test_a_disk_that_fills_up_while_saving_fails_the_run_with_a_sentence(name):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    folder = new_run()
+    (folder / f".{name}.{os.getpid()}.part").symlink_to("/dev/full")
+    status = carry_out(folder)
+    assert status.state == "failed"
+    assert status.message.startswith("The disk that holds ")
+    assert status.message.endswith(" is full.")
+    assert status.hint == "Free some space, then run again."
+    assert not (folder / name).exists()
+
+
+def test_the_last_word_is_written_even_where_no_new_file_fits(monkeypatch):
+    folder = new_run()
+
+    def refuse(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.replace", refuse)
+    status = carry_out(folder)
+    assert status.state == "failed"
+    assert status.message.endswith("is full.")
+    assert json.loads((folder / "status.json").read_text())["state"] == "failed"
+    assert read_status(folder).message == status.message
+
+
+def test_a_really_full_disk_fails_the_run_with_a_sentence(tmp_path, monkeypatch):
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "yoto", small], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        monkeypatch.setenv("YOTO_HOME", str(small / "home"))
+        folder = new_run()
+        filler = (small / "filler").open("wb", buffering=0)
+        with filler, pytest.raises(OSError, match="No space left"):
+            while True:
+                filler.write(bytes(4096))
+        process = jobs.launch(folder)
+        status = wait_for_end(folder)
+        os.waitpid(process, 0)
+        assert status.state == "failed"
+        assert status.message.endswith(" is full.")
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_anndata_written_by_the_toy_is_what_the_worker_reads():
+    assert anndata.read_h5ad(toy_on_disk()).shape == (300, 60)

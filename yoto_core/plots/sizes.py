@@ -1,0 +1,44 @@
+"""Score against panel size: YOTO's own model at every size, and one classifier on YOTO's and the rivals' panels."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from yoto_core.evaluation import METHODS
+from yoto_core.plots.style import HIGHLIGHT, MUTED, OKABE_ITO, Theme, styled
+
+
+def size_table(sizes: pd.DataFrame, task: str) -> pd.DataFrame:
+    """Held-out headline scores of one task: size, method, judge, value, low, high; sorted by curve and size."""
+    here = sizes[(sizes["task"] == task) & (sizes["part"] == "held-out")]
+    columns = ["size", "method", "judge", "value", "low", "high"]
+    return here.sort_values(["judge", "method", "size"])[columns].reset_index(drop=True)
+
+
+def size_figure(table: pd.DataFrame, metric_label: str, chosen: int, suggested: int, theme: Theme) -> go.Figure:
+    """Lines over a logarithmic size axis; a band for the interval of YOTO's own model; marks at chosen and suggested size."""
+    figure = go.Figure()
+    own = table[table["judge"] == "yoto"]
+    figure.add_scatter(
+        x=[*own["size"], *own["size"][::-1]], y=[*own["high"], *own["low"][::-1]], fill="toself", mode="none",
+        fillcolor="rgba(74,163,214,0.2)", hoverinfo="skip", showlegend=False,
+    )  # fmt: skip
+    figure.add_scatter(
+        x=own["size"], y=own["value"], mode="lines", line={"color": HIGHLIGHT[theme], "width": 3},
+        name="YOTO's own model", hovertemplate="%{x} genes: %{y:.3f}<extra>%{fullData.name}</extra>",
+    )  # fmt: skip
+    for i, (method, curve) in enumerate(table[table["judge"] != "yoto"].groupby("method", sort=False)):
+        color = HIGHLIGHT[theme] if method == "yoto" else (*OKABE_ITO[1:4], MUTED)[i % 4]
+        figure.add_scatter(
+            x=curve["size"], y=curve["value"], mode="lines+markers", name=f"{METHODS[method]}, logistic regression",
+            line={"color": color, "width": 2, "dash": "dot"}, marker={"size": 8},
+            hovertemplate="%{x} genes: %{y:.3f}<extra>%{fullData.name}</extra>",
+        )  # fmt: skip
+    figure.add_vline(x=chosen, line={"color": MUTED, "width": 1}, annotation_text=f"asked for: {chosen}")
+    if suggested != chosen:
+        figure.add_vline(
+            x=suggested, line={"color": MUTED, "width": 1, "dash": "dash"},
+            annotation_text=f"enough: {suggested}", annotation_position="bottom right",
+        )  # fmt: skip
+    figure.update_xaxes(type="log", title="genes in the panel", tickvals=[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024])
+    figure.update_yaxes(title=metric_label)
+    return styled(figure, theme, height=420).update_layout(legend={"y": -0.25, "yanchor": "top"})
