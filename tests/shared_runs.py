@@ -1,12 +1,14 @@
 """What several test files share: one finished toy run, its folder, and waiting for a run in another process."""
 
-import shutil
+import contextlib
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+
+import psutil
 
 from tests.conftest import make_toy
 from yoto_core import pipeline, runs
@@ -90,6 +92,7 @@ def wait_for_end(folder: Path) -> Status:
     return wait_for(folder, lambda status: not status.live)
 
 
-def forget(folder: Path) -> None:
-    """Remove a folder and what is in it."""
-    shutil.rmtree(folder)
+def wait_until_gone(pid: int) -> None:
+    """Wait for a process to end."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).wait(PATIENCE)

@@ -234,7 +234,7 @@ def test_a_class_that_only_held_out_donors_carry_is_left_out_and_said():
     config = config_for(TYPE, panel_size=4, split=SplitConfig(group="donor", test_percent=17))
     adata = make_toy()
     labels = adata.obs["cell_type"].astype(str)
-    labels.iloc[np.flatnonzero(adata.obs["donor"] == "D3")[:10]] = "Only here"
+    labels.iloc[np.flatnonzero(adata.obs["donor"] == "D3")[:30]] = "Only here"
     adata.obs["cell_type"] = labels
     data = from_anndata(adata)
     config = next(
@@ -243,12 +243,12 @@ def test_a_class_that_only_held_out_donors_carry_is_left_out_and_said():
         if "D3" in pipeline.design(data, other).split.held_out
     )
     fitted = pipeline.design(data, config)
-    assert "Class “Only here” of cell_type has 10 cells and is left out." in [f.message for f in fitted.findings]
+    assert "Class “Only here” of cell_type has 30 cells and is left out." in [f.message for f in fitted.findings]
     found = pipeline.choose_panel(data, config)
     evaluation = pipeline.compare(found)
     assert "Only here" not in set(evaluation.classes["class"])
     scored = int(found.problem.targets[0].labelled[fitted.split.test].sum())
-    assert set(evaluation.scores["cells"]) == {scored} == {len(fitted.split.test) - 10}
+    assert set(evaluation.scores["cells"]) == {scored} == {len(fitted.split.test) - 30}
 
 
 @pytest.mark.parametrize("phase", ["training", "scoring"])

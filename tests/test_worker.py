@@ -15,7 +15,16 @@ import psutil
 import pytest
 
 from tests.conftest import make_toy
-from tests.shared_runs import CONDITION, TYPE, config_for, toy_dataset, toy_on_disk, wait_for, wait_for_end
+from tests.shared_runs import (
+    CONDITION,
+    TYPE,
+    config_for,
+    toy_dataset,
+    toy_on_disk,
+    wait_for,
+    wait_for_end,
+    wait_until_gone,
+)
 from yoto_core import jobs, runs
 from yoto_core.config import TaskConfig
 from yoto_core.folders import read_json, write_json
@@ -53,7 +62,7 @@ def test_a_run_in_its_own_process_goes_from_queued_to_done():
     assert run.evaluation is not None
     assert len(runs.read_history(folder)) == len(run.history)
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
-    os.waitpid(process, 0)
+    wait_until_gone(process)
 
 
 def test_a_stop_file_ends_a_process_as_stopped():
@@ -64,7 +73,7 @@ def test_a_stop_file_ends_a_process_as_stopped():
     assert status.state == "stopped"
     assert status.message == "Stopped on request. No panel was chosen yet."
     assert not (folder / "panel.csv").exists()
-    os.waitpid(process, 0)
+    wait_until_gone(process)
 
 
 def test_a_killed_process_is_seen_as_interrupted():
@@ -72,9 +81,9 @@ def test_a_killed_process_is_seen_as_interrupted():
     process = jobs.launch(folder)
     wait_for(folder, lambda status: status.state == "running")
     os.kill(process, signal.SIGKILL)
-    status = wait_for_end(folder)  # not yet reaped: a zombie is gone too
+    status = wait_for_end(folder)
     assert (status.state, status.message) == ("interrupted", "The process that ran it is gone.")
-    os.waitpid(process, 0)
+    wait_until_gone(process)
     assert read_status(folder).state == "interrupted"
 
 
@@ -84,7 +93,7 @@ def test_a_request_to_terminate_is_a_normal_ending():
     wait_for(folder, lambda status: status.state == "running")
     os.kill(process, signal.SIGTERM)
     assert wait_for_end(folder).state == "stopped"
-    os.waitpid(process, 0)
+    wait_until_gone(process)
 
 
 def test_a_defect_fails_the_run_and_leaves_its_traceback_in_the_log():
@@ -97,7 +106,7 @@ def test_a_defect_fails_the_run_and_leaves_its_traceback_in_the_log():
     assert status.state == "failed"
     assert status.message == "Something unexpected went wrong (KeyError)."
     assert "log.txt" in status.hint
-    os.waitpid(process, 0)
+    wait_until_gone(process)
     assert "Traceback (most recent call last)" in log_of(folder)
     assert "KeyError: 'digest'" in log_of(folder)
 
@@ -106,7 +115,7 @@ def test_a_worker_that_cannot_even_begin_is_noticed(tmp_path):
     folder = new_run()
     (folder / "status.json").write_text("{")
     process = jobs.launch(folder)
-    os.waitpid(process, 0)
+    wait_until_gone(process)
     assert "status.json of the run is damaged." in log_of(folder)
 
 
@@ -186,9 +195,7 @@ def test_a_config_that_does_not_fit_fails_the_run_with_a_sentence(config, senten
 def test_a_stop_while_scoring_keeps_the_panel():
     folder = new_run()
     seen: list[Progress] = []
-    status = carry_out(
-        folder, on_progress=seen.append, should_stop=lambda: bool(seen) and seen[-1].phase == "scoring"
-    )
+    status = carry_out(folder, on_progress=seen.append, should_stop=lambda: bool(seen) and seen[-1].phase == "scoring")
     assert status.state == "stopped"
     assert status.message == "Stopped on request. The panel is kept; its scores are not complete."
     run = runs.load_run(folder)
@@ -258,7 +265,7 @@ def test_a_really_full_disk_fails_the_run_with_a_sentence(tmp_path, monkeypatch)
                 filler.write(bytes(4096))
         process = jobs.launch(folder)
         status = wait_for_end(folder)
-        os.waitpid(process, 0)
+        wait_until_gone(process)
         assert status.state == "failed"
         assert status.message.endswith(" is full.")
     finally:

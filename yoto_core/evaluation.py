@@ -22,7 +22,7 @@ from yoto_core.training import TrainResult
 METHODS = {
     "yoto": "YOTO panel",
     **{baseline.name: baseline.label for baseline in BASELINES},
-    "alone": "YOTO panel for this task alone",
+    "alone": "YOTO, this task alone",
     "all": "All candidate genes",
     "chance": "Chance",
 }

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -27,6 +28,7 @@ def launch(folder: Path) -> int:
             env=environment,
             cwd=PROJECT,
         )
+    threading.Thread(target=process.wait, daemon=True).start()  # take note of its end, so that no zombie is left
     return process.pid
 
 

@@ -84,18 +84,60 @@ def describe_design(config: RunConfig) -> str:
     return f"{config.selector.panel_size:,} genes that predict {tasks}, judged on {judged}."
 
 
+METRIC_HELP = {
+    "macro_f1": "Macro-F1 (0 to 1) is the mean over classes of the balance between finding a class's cells and not"
+    " claiming others': rare classes count as much as common ones. Bars are 95 % intervals over held-out cells.",
+    "r2": "R² is the share of the number's spread among held-out cells that is predicted: 1 is perfect, 0 no better than"
+    " always answering the mean. Bars are 95 % intervals over held-out cells.",
+}
+
+
 def verdict(run: Run, task: str) -> str:
-    """One sentence: how the panel does on a task beside its best rival of the same size and all candidate genes."""
-    scores = run.evaluation.scores
-    here = scores[(scores["task"] == task) & scores["metric"].isin(HEADLINE.values())]
-    mean = here[here["judge"] == "mean"].set_index("method")["value"]
-    rivals = mean.drop(["yoto", "all"], errors="ignore")
+    """One sentence: how the panel does on a task beside its best rival of the same size and all candidate genes.
+
+    Where the interval of the panel's score reaches down to chance (or the mean, for numbers) it says that instead.
+    """
     kind = next(t.kind for t in run.config.tasks if t.obs == task)
+    here = _headline(run.evaluation.scores, task)
+    mean = here[here["judge"] == "mean"].set_index("method")
+    if mean.empty:
+        return f"{task}: too few labelled held-out cells to score."
+    mine, metric = mean.loc["yoto"], METRIC_LABELS[HEADLINE[kind]]
+    chance = here[here["method"] == "chance"]["value"].max() if kind == "classification" else 0.0
+    if mine["low"] <= chance:
+        base = "chance" if kind == "classification" else "always answering the mean"
+        return (
+            f"{task}: no better than {base}. The panel's {metric} is {mine['value']:.2f} (95 % interval {mine['low']:.2f}"
+            f" to {mine['high']:.2f}); {base} gives {chance:.2f}. These genes do not predict {task} in cells never seen."
+        )
+    rivals = mean["value"].drop(["yoto", "all", "alone"], errors="ignore")
     return (
-        f"{task}: {METRIC_LABELS[HEADLINE[kind]]} {mean['yoto']:.2f} with the panel; best rival of the same size"
-        f" {rivals.max():.2f} ({METHODS[rivals.idxmax()].lower()}); all {run.summary['candidate_genes']:,} candidate genes"
-        f" {mean['all']:.2f}."
+        f"{task}: {metric} {mine['value']:.2f} with the panel; best rival of the same size {rivals.max():.2f}"
+        f" ({METHODS[rivals.idxmax()]}); all {run.summary['candidate_genes']:,} candidate genes"
+        f" {mean['value']['all']:.2f}."
     )
+
+
+def sharing_cost(run: Run, task: str) -> str:
+    """One sentence on what a task loses or gains by sharing the panel with the others; empty where it was not measured."""
+    here = _headline(run.evaluation.scores, task)
+    mean = here[here["judge"] == "mean"].set_index("method")["value"]
+    if "alone" not in mean:
+        return ""
+    difference = mean["yoto"] - mean["alone"]
+    if abs(difference) < 0.01:
+        return (
+            f"Sharing the panel with the other tasks costs {task} nothing: {mean['alone']:.2f} with a panel of its own."
+        )
+    word = "gains" if difference > 0 else "costs"
+    return (
+        f"Sharing the panel with the other tasks {word} {task} {abs(difference):.2f}:"
+        f" {mean['alone']:.2f} with a panel of its own."
+    )
+
+
+def _headline(scores: pd.DataFrame, task: str) -> pd.DataFrame:
+    return scores[(scores["task"] == task) & scores["metric"].isin(HEADLINE.values())]
 
 
 def verdicts(run: Run) -> tuple[str, ...]:
@@ -131,8 +173,7 @@ def file_safe(name: str) -> str:
 
 def score_table(scores: pd.DataFrame, task: str) -> pd.DataFrame:
     """Headline scores of one task: one row per method, best independent mean first, one column per judge."""
-    here = scores[(scores["task"] == task) & scores["metric"].isin(HEADLINE.values())]
-    table = here.pivot(index="method", columns="judge", values="value")
+    table = _headline(scores, task).pivot(index="method", columns="judge", values="value")
     table = table.reindex(columns=[judge for judge in JUDGE_LABELS if judge in table])
     return table.sort_values("mean", ascending=False, na_position="last")
 

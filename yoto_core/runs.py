@@ -184,7 +184,7 @@ def _evaluation(folder: Path, metrics: dict[str, object]) -> Evaluation:
         return Evaluation(
             scores=pd.DataFrame(metrics["scores"]).astype({"value": float, "low": float, "high": float}),
             sizes=pd.read_csv(folder / "sizes.csv"),
-        classes=pd.DataFrame(metrics["classes"], columns=["task", "class", "precision", "recall", "f1", "cells"]),
+            classes=pd.DataFrame(metrics["classes"], columns=["task", "class", "precision", "recall", "f1", "cells"]),
             confusion={
                 task: pd.DataFrame(found["counts"], index=found["classes"], columns=found["classes"])
                 for task, found in metrics["confusion"].items()

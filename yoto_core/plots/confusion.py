@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from yoto_core.plots.style import Theme, styled
+from yoto_core.plots.style import Theme, literal, styled
 
 
 def confusion_table(counts: pd.DataFrame) -> pd.DataFrame:
@@ -20,7 +20,7 @@ def confusion_figure(table: pd.DataFrame, theme: Theme) -> go.Figure:
     high = "#0b5d8a" if theme == "light" else "#6cc0f0"
     figure = go.Figure(
         go.Heatmap(
-            z=table.to_numpy(), x=list(table.columns), y=list(table.index), zmin=0, zmax=1,
+            z=table.to_numpy(), x=[literal(name) for name in table.columns], y=[literal(name) for name in table.index], zmin=0, zmax=1,
             colorscale=[[0, low], [1, high]], colorbar={"title": "share", "thickness": 12},
             text=None if text is None else text.to_numpy(), texttemplate="%{text}" if small else None,
             hovertemplate="true %{y}<br>predicted %{x}<br>%{z:.1%} of the class<extra></extra>", xgap=1, ygap=1,

@@ -1,5 +1,7 @@
 """Score against panel size: YOTO's own model at every size, and one classifier on YOTO's and the rivals' panels."""
 
+import math
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -29,16 +31,20 @@ def size_figure(table: pd.DataFrame, metric_label: str, chosen: int, suggested: 
     for i, (method, curve) in enumerate(table[table["judge"] != "yoto"].groupby("method", sort=False)):
         color = HIGHLIGHT[theme] if method == "yoto" else (*OKABE_ITO[1:4], MUTED)[i % 4]
         figure.add_scatter(
-            x=curve["size"], y=curve["value"], mode="lines+markers", name=f"{METHODS[method]}, logistic regression",
+            x=curve["size"], y=curve["value"], mode="lines+markers", name=METHODS[method],
             line={"color": color, "width": 2, "dash": "dot"}, marker={"size": 8},
             hovertemplate="%{x} genes: %{y:.3f}<extra>%{fullData.name}</extra>",
         )  # fmt: skip
-    figure.add_vline(x=chosen, line={"color": MUTED, "width": 1}, annotation_text=f"asked for: {chosen}")
-    if suggested != chosen:
-        figure.add_vline(
-            x=suggested, line={"color": MUTED, "width": 1, "dash": "dash"},
-            annotation_text=f"enough: {suggested}", annotation_position="bottom right",
-        )  # fmt: skip
-    figure.update_xaxes(type="log", title="genes in the panel", tickvals=[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024])
+    for size, text, place in ((chosen, "asked for", "top"), (suggested, "enough", "bottom")):
+        if place == "top" or suggested != chosen:
+            figure.add_vline(
+                x=size, line={"color": MUTED, "width": 1, "dash": "dash" if place == "bottom" else "solid"}
+            )
+            # On a logarithmic axis plotly takes an annotation's place as the exponent.
+            figure.add_annotation(
+                x=math.log10(size), y=1.0 if place == "top" else 0.0, yref="paper", text=f"{text}: {size:,}",
+                showarrow=False, xanchor="left" if place == "top" else "right", yanchor=place, xshift=4 if place == "top" else -4,
+            )  # fmt: skip
+    figure.update_xaxes(type="log", title="genes in the panel", tickvals=[2**i for i in range(12)])
     figure.update_yaxes(title=metric_label)
     return styled(figure, theme, height=420).update_layout(legend={"y": -0.25, "yanchor": "top"})

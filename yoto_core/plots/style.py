@@ -14,6 +14,11 @@ INK = {"light": "#1b2730", "dark": "#e6edf2"}
 GRID = {"light": "#e3e8ec", "dark": "#2c3840"}
 
 
+def literal(text: str) -> str:
+    """Text for a figure that plotly must not read as markup."""
+    return str(text).replace("&", "&amp;").replace("<", "&lt;")
+
+
 def styled(figure: go.Figure, theme: Theme, *, height: int = 320) -> go.Figure:
     """The same figure with the project's fonts, grid and margins on a transparent ground."""
     axis = {"gridcolor": GRID[theme], "zerolinecolor": GRID[theme], "linecolor": GRID[theme], "automargin": True}
