@@ -99,16 +99,19 @@ class Answers:
         return self.task_weight * mean_R.sum()
 
 
-def answers_for(target: Target, head: Head, cells: np.ndarray, times_RN: Tensor, *, smoothing: float) -> Answers:
+def answers_for(
+    target: Target, head: Head, cells: np.ndarray, times_RN: Tensor, *, smoothing: float, balance: float
+) -> Answers:
     """The answers of one task for training cells (indices), which replica r counts `times_RN[r]` times.
 
-    Every class counts alike, whatever its number of cells.
+    A class of n cells weighs n to the power of 1 - `balance`: with 1 every class counts alike, with 0 every cell.
     """
     labelled = target.labelled[cells]
     if target.classes:
         codes = target.values[cells]
         counts = np.maximum(target.counts(cells), 1)
-        share = np.where(labelled, labelled.sum() / (len(counts) * counts[codes]), 0.0)
+        share = np.where(labelled, counts[codes] ** -balance, 0.0)
+        share *= labelled.sum() / share.sum()
         labels = torch.tensor(np.maximum(codes, 0))
     else:
         share = labelled.astype(float)

@@ -28,7 +28,7 @@ from torch import Tensor
 from yoto_core import runtime, selector
 from yoto_core.config import RunConfig
 from yoto_core.metrics import headline
-from yoto_core.model import Network, answers_for, heads_for
+from yoto_core.model import Answers, Network, answers_for, heads_for
 from yoto_core.optimiser import Adam
 from yoto_core.panel_model import PanelModel, averaged, freeze, standardise
 from yoto_core.problem import Problem
@@ -44,6 +44,8 @@ SCORE_SCALE = 4.0  # ranks: the informed start gives gene number r the score -lo
 INCLUDED = 1e6  # added to the scores of genes that the panel must hold
 LAST_RATE = 0.05  # share of the learning rate left at the end of its cosine
 REPORTS = 60
+CHOOSING_BALANCE = 1.0  # genes are chosen for all classes alike
+FITTING_BALANCE = 0.5  # the model then meets them closer to their real shares, which keeps common classes precise
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,7 @@ class _Training:
         self.included_A = torch.tensor(included, dtype=torch.float32) * INCLUDED
         self._read_columns()
         times_RN = torch.poisson(torch.ones(replicas, len(problem.split.train)), generator=self.generator)
-        self.answers = [
-            answers_for(target, head, problem.split.train, times_RN, smoothing=self.settings.label_smoothing)
-            for target, head in zip(problem.targets, heads, strict=True)
-        ]
+        self.answers = self._answers(times_RN, CHOOSING_BALANCE)
         self.optimiser = Adam({**dict(self.network.named_parameters()), SCORES: self.scores_RA})
         self.history: list[dict[str, float]] = []
         self.best = (-math.inf, self.network.state_dict())
@@ -133,6 +132,7 @@ class _Training:
         own_RK = selector.top_k(self.scores_RA.detach() + self.included_A, self.panel_size)
         self.stability = np.array([float((own_RK == gene).any(1).float().mean()) for gene in ranked])
         self._keep(ranked)
+        self.answers = self._answers(torch.ones_like(self.answers[0].weights_RN), FITTING_BALANCE)
         self.final_scores = self.scores_RA.detach().mean(0).numpy()
         self.settled = True
 
@@ -199,6 +199,13 @@ class _Training:
         spread = np.sqrt(np.maximum(square - mean**2, 0.0)) + 1e-3
         self.mean_A = torch.tensor(mean, dtype=torch.float32)
         self.spread_A = torch.tensor(spread, dtype=torch.float32)
+
+    def _answers(self, times_RN: Tensor, balance: float) -> list[Answers]:
+        smoothing, cells = self.settings.label_smoothing, self.problem.split.train
+        return [
+            answers_for(target, head, cells, times_RN, smoothing=smoothing, balance=balance)
+            for target, head in zip(self.problem.targets, self.network.heads, strict=True)
+        ]
 
     def _inputs(self, columns: object) -> Tensor:
         return standardise(torch.from_numpy(columns.toarray()), self.mean_A, self.spread_A)
