@@ -1,6 +1,7 @@
-"""Why is this gene in the panel? What the model loses without it, and where it is expressed.
+"""Why is this gene in the panel? Where it is expressed, and what the model loses without it.
 
-Measured on validation cells: the held-out cells keep judging only the finished panel.
+Expression is described on training cells; losses are measured on validation cells: the held-out cells keep judging only
+the finished panel.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,13 @@ import numpy as np
 import pandas as pd
 
 from yoto_core import metrics
-from yoto_core.panel_model import PanelModel
+from yoto_core.panel_model import PanelModel, Prediction
+from yoto_core.problem import Problem
 from yoto_core.targets import Target
 
-NOTICEABLE = 0.005  # a smaller loss of the headline score is within the noise of the validation cells
+NOTICEABLE = 0.005  # of the headline score; a smaller loss is within the noise of the validation cells
+NOTICEABLE_RECALL = 0.05
+MIN_CLASS_CELLS = 5  # validation cells; the recall of a smaller class moves in leaps
 
 
 @dataclass(frozen=True)
@@ -24,54 +28,83 @@ class Reason:
     sentence: str
 
 
-def explain(model: PanelModel, x_BK: np.ndarray, targets: Sequence[Target], cells: np.ndarray) -> tuple[Reason, ...]:
-    """One reason per panel gene, from cells × panel genes (log-normalised) and their indices in the data.
+def explain(model: PanelModel, problem: Problem, order: np.ndarray) -> tuple[Reason, ...]:
+    """One reason per panel gene; `order` holds the panel's positions among the candidates, as in the model.
 
-    A gene is taken away by setting it to its training mean; the loss is measured in macro-F1 or R².
+    A gene is taken away by setting it to its training mean; the loss is measured in macro-F1 or R², and in the recall of
+    the class that suffers most.
     """
-    whole = _scores(model, x_BK, targets, cells)
+    training, validation = problem.split.train, problem.split.validation
+    described, tried = problem.panel_columns(training, order), problem.panel_columns(validation, order)
+    whole = model.predict(tried)
     mean_K = model.tensors["mean"].numpy()
     reasons = []
-    for place, gene in enumerate(model.genes):
-        without = x_BK.copy()
+    for place in range(len(order)):
+        without = tried.copy()
         without[:, place] = mean_K[place]
-        losses = {task: whole[task] - score for task, score in _scores(model, without, targets, cells).items()}
-        reasons.append(_reason(gene, x_BK[:, place], losses, targets, cells))
+        answers = model.predict(without)
+        losses = [_Loss.measure(t, validation, a, b) for t, a, b in zip(problem.targets, whole, answers, strict=True)]
+        reasons.append(_reason(described[:, place], losses, problem.targets, training))
     return tuple(reasons)
 
 
-def _scores(model: PanelModel, x_BK: np.ndarray, targets: Sequence[Target], cells: np.ndarray) -> dict[str, float]:
-    answers = model.predict(x_BK)
-    return {t.task: metrics.headline(t, cells, answer.values) for t, answer in zip(targets, answers, strict=True)}
+@dataclass(frozen=True)
+class _Loss:
+    """What one task loses: its headline score, and in words the recall of the class that suffers most."""
+
+    target: Target
+    headline: float
+    recall: str
+
+    @classmethod
+    def measure(cls, target: Target, cells: np.ndarray, whole: Prediction, without: Prediction) -> "_Loss":
+        before, after = (metrics.headline(target, cells, answer.values) for answer in (whole, without))
+        return cls(target, before - after, _worst_recall(target, cells, whole, without))
+
+    @property
+    def words(self) -> str:
+        score = f"{'macro-F1' if self.target.classes else 'R²'} of {self.target.task} falls by {self.headline:.3f}"
+        return f"without it {score}{self.recall}"
+
+
+def _worst_recall(target: Target, cells: np.ndarray, whole: Prediction, without: Prediction) -> str:
+    if not target.classes:
+        return ""
+    true = target.values[cells]
+    frequent = np.flatnonzero(target.counts(cells) >= MIN_CLASS_CELLS)
+    if not frequent.size:
+        return ""
+    before = np.array([np.mean(whole.values[true == code] == code) for code in frequent])
+    after = np.array([np.mean(without.values[true == code] == code) for code in frequent])
+    worst = int(np.argmax(before - after))
+    if before[worst] - after[worst] < NOTICEABLE_RECALL:
+        return ""
+    return f" (recall of {target.classes[frequent[worst]]} from {before[worst]:.2f} to {after[worst]:.2f})"
 
 
 def _reason(
-    gene: str, expression_B: np.ndarray, losses: dict[str, float], targets: Sequence[Target], cells: np.ndarray
+    expression_N: np.ndarray, losses: Sequence[_Loss], targets: Sequence[Target], training: np.ndarray
 ) -> Reason:
-    needed = [t for t in targets if losses[t.task] >= NOTICEABLE]
-    needed.sort(key=lambda t: -losses[t.task])
-    parts = [_place(expression_B, target, cells) for target in (needed or targets)[:1]]
-    parts += [
-        f"without it {'macro-F1' if t.classes else 'R²'} of {t.task} falls by {losses[t.task]:.3f}" for t in needed
-    ]
+    needed = sorted((loss for loss in losses if loss.headline >= NOTICEABLE), key=lambda loss: -loss.headline)
+    parts = [_place(expression_N, needed[0].target if needed else targets[0], training)]
+    parts += [loss.words for loss in needed]
     if not needed:
         parts.append("shares its information with other panel genes: alone it can be missed")
-    return Reason(tuple(t.task for t in needed), f"{gene}: {'; '.join(parts)}.")
+    sentence = "; ".join(parts)
+    return Reason(tuple(loss.target.task for loss in needed), f"{sentence[0].upper()}{sentence[1:]}.")
 
 
-def _place(expression_B: np.ndarray, target: Target, cells: np.ndarray) -> str:
+def _place(expression_N: np.ndarray, target: Target, cells: np.ndarray) -> str:
     """Where the gene is high: the class with the highest mean, or its correlation with the number."""
     labels, labelled = target.values[cells], target.labelled[cells]
-    if not labelled.any():
-        return f"no validation cell has a {target.task}"
     if not target.classes:
-        if np.ptp(expression_B[labelled]) == 0 or np.ptp(labels[labelled]) == 0:
+        if np.ptp(expression_N[labelled]) == 0:
             return "constant here"
-        both = pd.Series(expression_B[labelled]).corr(pd.Series(labels[labelled]), method="spearman")
+        both = pd.Series(expression_N[labelled]).corr(pd.Series(labels[labelled]), method="spearman")
         return f"rank correlation {both:.2f} with {target.task}"
     present = [code for code in range(len(target.classes)) if (labels == code).any()]
-    best = max(present, key=lambda code: expression_B[labels == code].mean())
-    inside, outside = expression_B[labels == best], expression_B[labels != best]
+    best = max(present, key=lambda code: expression_N[labels == code].mean())
+    inside, outside = expression_N[labels == best], expression_N[labelled & (labels != best)]
     return (
         f"highest in {target.classes[best]} ({np.mean(inside > 0):.0%} of cells express it,"
         f" {np.mean(outside > 0) if outside.size else 0:.0%} elsewhere)"

@@ -115,6 +115,11 @@ class Chosen:
     problem: Problem
     trained: TrainResult
 
+    @property
+    def order(self) -> np.ndarray:
+        """(K,) the panel's positions among the candidates."""
+        return self.trained.order[: self.run.panel.panel_size]
+
 
 def choose_panel(
     data: Dataset, config: RunConfig, *, on_progress: OnProgress = silent, should_stop: ShouldStop = never
@@ -131,9 +136,7 @@ def choose_panel(
     trained = train(problem, config, on_progress=on_progress, should_stop=should_stop)
     order, model = trained.order[: config.selector.panel_size], trained.model.at_size(config.selector.panel_size)
     panel = _panel(fitted.candidates, trained, config)
-    validation = fitted.split.validation
-    columns = problem.panel_columns(validation, order)
-    reasons = explain(model, columns, fitted.targets, validation)
+    reasons = explain(model, problem, order)
     run = Run(
         config=config,
         panel=panel,

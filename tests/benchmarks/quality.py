@@ -1,0 +1,231 @@
+"""Is a YOTO panel better than the markers one has now? Every data set, label, size and split, judged alike.
+
+    python -W ignore -m tests.benchmarks.quality FOLDER [--quick] [--seeds 0 1 2] [--only NAME ...] [--out FOLDER]
+
+FOLDER holds the .h5ad files named in LABELS below (others are left out). One training per data set, label and seed ranks
+genes for every size; so does one ranking per rival. Panels are judged by the app's own independent classifiers on held-out
+cells, whole donors where the data name them. Prints Markdown; writes cells.csv, summary.csv and table.md to --out.
+"""
+
+import argparse
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import psutil
+
+from tests.benchmarks.machine import describe_machine
+from yoto_core import metrics, pipeline
+from yoto_core.baselines import BASELINES, panel_of
+from yoto_core.config import RunConfig, SelectorConfig, SplitConfig, TaskConfig, TrainingConfig
+from yoto_core.evaluation import Evaluator
+from yoto_core.judges import JUDGES
+from yoto_core.preprocess import expression_of
+from yoto_core.problem import Problem
+from yoto_core.progress import never, silent
+from yoto_core.reading import read_dataset
+from yoto_core.training import train
+
+SIZES = (4, 8, 16, 32, 64)
+TIE = 0.01  # of macro-F1: closer than this is a tie
+DRAWS = 2_000
+
+# file: label columns, and the column whose groups are held out whole
+LABELS = {
+    "kang2018_pbmc_ifnb_2800": (("cell_type", "lineage", "condition"), "donor"),
+    "kang2018_pbmc_ctrl_8donors": (("cell_type",), "donor"),
+    "zeisel2015_mouse_cortex_1814": (("cell_type", "cell_class", "region"), ""),
+    "zeisel2015_mouse_cortex_550_fullgenes": (("cell_type", "cell_class"), ""),
+    "symphony_pbmc_3chemistries": (("cell_type", "chemistry"), ""),
+    "pbmc3k_1838genes": (("cell_type",), ""),
+    "onek1k_pbmc_40donors": (("cell_type", "lineage"), "donor"),
+}
+QUICK = {"kang2018_pbmc_ifnb_2800": ("cell_type",), "symphony_pbmc_3chemistries": ("cell_type",)}
+
+# What the default is compared with beside its rivals: one ingredient changed at a time.
+VARIANTS: dict[str, dict[str, object]] = {
+    "yoto": {},
+    "one replica": {"replicas": 1},
+    "start alone": {"steps": 1},
+}
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A method's nested ranking and what it cost."""
+
+    method: str
+    order: np.ndarray
+    seconds: float
+    megabytes: float
+    own: dict[int, float]  # macro-F1 of the method's own model per size, where it has one
+
+
+class PeakMemory:
+    """Growth of this process's memory while the block runs, sampled every few milliseconds."""
+
+    def __enter__(self) -> "PeakMemory":
+        self.process, self.running = psutil.Process(), True
+        self.before = self.peak = self.process.memory_info().rss
+        self.thread = threading.Thread(target=self._sample)
+        self.thread.start()
+        return self
+
+    def _sample(self) -> None:
+        while self.running:
+            self.peak = max(self.peak, self.process.memory_info().rss)
+            time.sleep(0.005)
+
+    def __exit__(self, *_: object) -> None:
+        self.running = False
+        self.thread.join()
+        self.megabytes = (self.peak - self.before) / 1e6
+
+
+def rank_all(problem: Problem, config: RunConfig, evaluator: Evaluator, variants: dict[str, dict]) -> list[Ranked]:
+    """Every variant's and every rival's ranking of the largest size."""
+    k, target, found = config.selector.panel_size, problem.targets[0], []
+    for name, changes in variants.items():
+        changed = replace(config, training=replace(config.training, **changes))
+        with PeakMemory() as memory:
+            trained = train(problem, changed, on_progress=silent, should_stop=never)
+        own = {}
+        for size in SIZES:
+            columns = evaluator.held_out[:, trained.order[:size]].toarray()
+            answer = trained.model.at_size(size).predict(columns)[0].values
+            own[size] = metrics.headline(target, problem.split.test, answer)
+        found.append(Ranked(name, trained.order, trained.seconds, memory.megabytes, own))
+    for baseline in BASELINES:
+        started = time.perf_counter()
+        with PeakMemory() as memory:
+            order = panel_of(baseline, evaluator.learning, problem.targets, k)
+        found.append(Ranked(baseline.name, order, time.perf_counter() - started, memory.megabytes, {}))
+    return found
+
+
+def judge(problem: Problem, evaluator: Evaluator, ranked: Ranked, size: int) -> dict[str, float]:
+    """Macro-F1 of each independent classifier on the first `size` genes."""
+    target, genes = problem.targets[0], ranked.order[:size]
+    train_x, train_y = evaluator.learning.labelled(target)
+    train_x, test_x = train_x[:, genes].toarray(), evaluator.held_out[:, genes].toarray()
+    answers = {j.name: j.answer(target, train_x, train_y, test_x, seed=0) for j in JUDGES}
+    return {name: metrics.headline(target, problem.split.test, answer) for name, answer in answers.items()}
+
+
+def measure(path: Path, label: str, group: str, seed: int, variants: dict[str, dict]) -> list[dict[str, object]]:
+    """One row per method and size for one data set, label and split."""
+    data = read_dataset(path)
+    config = RunConfig(
+        tasks=(TaskConfig(obs=label),),
+        split=SplitConfig(group=group),
+        selector=SelectorConfig(panel_size=max(SIZES)),
+        training=TrainingConfig(),
+        seed=seed,
+    )
+    fitted = pipeline.design(data, config)
+    problem = Problem(expression_of(data, fitted.candidates), fitted.candidates, fitted.targets, fitted.split)
+    evaluator = Evaluator(problem, config)
+    ranked = rank_all(problem, config, evaluator, variants)
+    jobs = [(method, size) for method in ranked for size in SIZES]
+    scores = joblib.Parallel(n_jobs=2, prefer="threads")(
+        joblib.delayed(judge)(problem, evaluator, method, size) for method, size in jobs
+    )
+    return [
+        {
+            "file": path.stem, "label": label, "seed": seed, "size": size, "method": method.method,
+            "macro_f1": float(np.mean(list(found.values()))), **found, "own": method.own.get(size, np.nan),
+            "seconds": method.seconds, "megabytes": method.megabytes,
+        }
+        for (method, size), found in zip(jobs, scores, strict=True)
+    ]  # fmt: skip
+
+
+def summarise(cells: pd.DataFrame) -> pd.DataFrame:
+    """YOTO's difference to every other method, per size and over all, with a paired bootstrap over data sets × labels × seeds."""
+    keys = ["file", "label", "seed"]
+    wide = cells.pivot_table(index=[*keys, "size"], columns="method", values="macro_f1")
+    rng, rows = np.random.default_rng(0), []
+    for other in [name for name in cells["method"].unique() if name != "yoto"]:
+        difference = (wide["yoto"] - wide[other]).unstack("size")
+        for size in [*difference.columns, "all"]:
+            values = (difference.mean(axis=1) if size == "all" else difference[size]).to_numpy()
+            means = rng.choice(values, (DRAWS, len(values))).mean(axis=1)
+            low, high = np.percentile(means, (2.5, 97.5))
+            by_cell = (difference.stack() if size == "all" else difference[size]).groupby(level=["file", "label"])
+            per_cell = by_cell.mean()
+            rows.append(
+                {
+                    "against": other, "size": size, "difference": values.mean(), "low": low, "high": high,
+                    "wins": int((per_cell > TIE).sum()), "ties": int((per_cell.abs() <= TIE).sum()),
+                    "losses": int((per_cell < -TIE).sum()),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def as_markdown(cells: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """The tables a reader wants: means per size, differences, cost, and every cell that is lost."""
+    means = cells.pivot_table(index="method", columns="size", values="macro_f1").round(3)
+    means["mean"] = means.mean(axis=1).round(3)
+    means["YOTO's own model"] = cells.groupby("method")["own"].mean().round(3)
+    cost = cells.groupby("method")[["seconds", "megabytes"]].mean().round(2)
+    table = cells.pivot_table(index=["file", "label", "size"], columns="method", values="macro_f1")
+    rivals = table[[baseline.name for baseline in BASELINES]]
+    gap = (table["yoto"] - rivals.max(axis=1)).rename("difference to the best rival")
+    lost = pd.concat([table["yoto"], rivals.idxmax(axis=1).rename("best rival"), gap], axis=1)
+    lost = lost[gap < -TIE].sort_values(gap.name).round(3)
+    parts = [
+        ("Mean macro-F1 of three classifiers, by panel size", means.sort_values("mean", ascending=False).reset_index()),
+        ("YOTO minus each method (95 % paired bootstrap)", summary.round(3)),
+        ("Cost of one ranking of 64 genes (mean)", cost.reset_index()),
+        (
+            "Cells of the table where the best of all rivals, chosen afterwards, is ahead by more than 0.01",
+            lost.reset_index(),
+        ),
+    ]
+    return "\n\n".join(f"## {title}\n\n{_markdown(part)}" for title, part in parts)
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    lines = ["| " + " | ".join(map(str, table.columns)) + " |", "|" + "---|" * table.shape[1]]
+    lines += [
+        "| " + " | ".join("–" if pd.isna(value) else str(value) for value in row) + " |" for row in table.to_numpy()
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print and save."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--quick", action="store_true", help="two labels, one split, no variants: under three minutes")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="+", help="names of files, without .h5ad")
+    parser.add_argument("--out", type=Path, default=Path("quality"))
+    options = parser.parse_args()
+    variants = {"yoto": {}} if options.quick else VARIANTS
+    rows: list[dict[str, object]] = []
+    paths = [options.folder / f"{name}.h5ad" for name in LABELS if not options.only or name in options.only]
+    paths = [path for path in paths if path.exists() and (not options.quick or path.stem in QUICK)]
+    for path in paths:
+        labels, group = LABELS[path.stem]
+        for label in QUICK[path.stem] if options.quick else labels:
+            for seed in options.seeds[:1] if options.quick else options.seeds:
+                rows += measure(path, label, group, seed, variants)
+                print(f"measured {path.stem} {label} seed {seed}", flush=True)
+    cells = pd.DataFrame(rows)
+    summary = summarise(cells)
+    text = f"```\n{describe_machine(*paths)}\n```\n\n{as_markdown(cells, summary)}\n"
+    options.out.mkdir(parents=True, exist_ok=True)
+    cells.to_csv(options.out / "cells.csv", index=False)
+    summary.to_csv(options.out / "summary.csv", index=False)
+    (options.out / "table.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
