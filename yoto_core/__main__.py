@@ -89,10 +89,11 @@ def _run(data_path: Path, name: str, config: RunConfig, out: str | None) -> int:
     from yoto_core.reading import read_dataset
     from yoto_core.worker import carry_out
 
+    target = _free(Path(out)) if out else None
     data = read_dataset(data_path, matrix=config.genes.matrix, name=name)
     folder = runs.create_run(config, data_path=data_path, data_name=name, data_digest=data.digest)
-    if out:
-        folder = _move(folder, Path(out))
+    if target:
+        folder = _move(folder, target)
     asked: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _frame: asked.append(number))
     try:
@@ -186,15 +187,22 @@ def _run_folder(name: str) -> Path:
     return Path(name) if Path(name).is_dir() else run_folder(name)
 
 
-def _move(folder: Path, target: Path) -> Path:
+def _free(target: Path) -> Path:
     if target.exists():
         raise RunError(f"{target} exists already.", hint="Name a folder that does not exist yet.")
+    from yoto_core.folders import saving
+
+    with saving():
+        target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def _move(folder: Path, target: Path) -> Path:
     import shutil
 
     from yoto_core.folders import saving
 
     with saving():
-        target.parent.mkdir(parents=True, exist_ok=True)
         return Path(shutil.move(folder, target))
 
 

@@ -229,7 +229,7 @@ class TrainingConfig(Settings):
     )
     batch_size: int = setting(256, label="Cells per step", help="Cells in one gradient step.", low=8, high=8192)
     replicas: int = setting(
-        4,
+        8,
         label="Replicas",
         help="Models that learn side by side on resampled cells and vote on the genes.",
         low=1,
@@ -242,7 +242,7 @@ class TrainingConfig(Settings):
         low=2,
         high=20_000,
     )
-    hidden: int = setting(32, label="Encoder width", help="Units of the shared encoder.", low=2, high=1024)
+    hidden: int = setting(16, label="Encoder width", help="Units of the shared encoder.", low=2, high=1024)
     dropout: float = setting(0.2, label="Dropout", help="Share of units left out at each step.", low=0.0, high=0.9)
     label_smoothing: float = setting(
         0.05, label="Label smoothing", help="How far the model is kept from certainty.", low=0.0, high=0.5
@@ -251,17 +251,17 @@ class TrainingConfig(Settings):
         0.01, label="Learning rate", help="Step size for the network's weights.", low=1e-6, high=1.0
     )
     score_learning_rate: float = setting(
-        0.03, label="Score learning rate", help="Step size for the gene scores.", low=1e-6, high=10.0
+        0.02, label="Score learning rate", help="Step size for the gene scores.", low=1e-6, high=10.0
     )
     noise_start: float = setting(
-        1.0,
+        0.5,
         label="Noise at the start",
         help="Gumbel noise on the scores: how freely genes are tried.",
         low=0.001,
         high=10.0,
     )
     noise_end: float = setting(
-        0.3, label="Noise at the end", help="Gumbel noise in the last steps.", low=0.001, high=10.0
+        0.1, label="Noise at the end", help="Gumbel noise in the last steps.", low=0.001, high=10.0
     )
     temperature: float = setting(
         0.5, label="Temperature", help="Softness of the ranking in the backward pass.", low=0.001, high=100.0

@@ -40,7 +40,14 @@ def find(key: str) -> tuple[Path, str]:
     path = home() / "data" / f"{key}.h5ad"
     if not KEY.fullmatch(key) or not path.is_file():
         raise DataError("The data of this link are not on this machine.", hint="Load the file again.")
-    return path, path.with_suffix(".name").read_text(encoding="utf-8")
+    name = path.with_suffix(".name")
+    return path, name.read_text(encoding="utf-8") if name.is_file() else f"{key[:8]}.h5ad"
+
+
+def forget(key: str) -> None:
+    """Remove a kept file that turned out to be of no use."""
+    for ending in (".h5ad", ".name"):
+        (home() / "data" / f"{key}{ending}").unlink(missing_ok=True)
 
 
 def key_of(path: str | Path) -> str | None:

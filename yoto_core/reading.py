@@ -61,17 +61,18 @@ def read_dataset(path: str | Path, *, matrix: str = "auto", name: str = "") -> D
         DataError: The file is missing, empty, cut short, not an .h5ad, or holds no usable matrix.
     """
     path = Path(path)
+    name = name or path.name
     if not path.is_file():
         raise DataError(f"There is no file {path.name}.", hint="Check the path.")
     if path.stat().st_size == 0:
-        raise DataError(f"{path.name} is empty (0 bytes).", hint="Copy or download the file again.")
+        raise DataError(f"{name} is empty (0 bytes).", hint="Copy or download the file again.")
     if not h5py.is_hdf5(path):
-        raise DataError(f"{path.name} is not an .h5ad file.", hint="Save the data with adata.write_h5ad(...).")
+        raise DataError(f"{name} is not an .h5ad file.", hint="Save the data with adata.write_h5ad(...).")
     try:
         with h5py.File(path, "r") as file:
-            return _read_h5ad(file, matrix=matrix, name=name or path.name)
+            return _read_h5ad(file, matrix=matrix, name=name)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
-        raise _damaged(path.name, error) from error
+        raise _damaged(name, error) from error
 
 
 def from_anndata(adata: anndata.AnnData, *, matrix: str = "auto", name: str = "AnnData") -> Dataset:

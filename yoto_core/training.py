@@ -2,8 +2,8 @@
 
 Shapes: B cells in a batch, N training cells, G candidate genes, A active genes, R replicas, M ranked genes.
 
-Start   genes are ordered in closed form by how well they separate the classes of every task (`separation`); the best
-        enter a pool, with scores that fall with their rank.
+Start   genes are ordered in closed form by how well they tell the classes of every task apart (`start`); the best enter
+        a pool with scores that fall with the logarithm of their rank.
 Choose  at every step each replica perturbs its scores with Gumbel noise, lets a random number of the best genes through
         (`selector.straight_through_mask`) and follows the gradient of all tasks' losses. The pool shrinks geometrically,
         and genes that have fallen out are really removed from the tensors.
@@ -33,14 +33,12 @@ from yoto_core.optimiser import Adam
 from yoto_core.panel_model import PanelModel, averaged, freeze, standardise
 from yoto_core.problem import Problem
 from yoto_core.progress import OnProgress, Progress, ShouldStop, Stopped
-from yoto_core.separation import informed_order
+from yoto_core.start import informed_order
 
 SCORES = "scores_RA"
-SCREEN = 1_500  # genes, best by themselves, that the informed start orders
 SMALLEST_PREFIX = 4  # genes; masks below this teach little
 SHRINK_UNTIL = 0.6  # share of the choosing steps after which the pool stays at its last size
 SHRINK_EVERY = 25  # steps between cuts of the pool
-SCORE_SCALE = 4.0  # ranks: the informed start gives gene number r the score -log(1 + r / SCORE_SCALE)
 INCLUDED = 1e6  # added to the scores of genes that the panel must hold
 LAST_RATE = 0.05  # share of the learning rate left at the end of its cosine
 REPORTS = 60
@@ -182,12 +180,8 @@ class _Training:
         if self.fixed:
             return np.arange(n_genes), torch.zeros(n_genes)
         size = min(max(self.settings.pool, 2 * self.n_ranked), n_genes)
-        order = informed_order(
-            self.problem.expression, self.problem.targets, self.problem.split.train, size=size, screen=SCREEN
-        )
-        missing = [gene for gene in self.problem.candidates.included if gene not in set(order.tolist())]
-        order = np.concatenate([np.array(missing, dtype=order.dtype), order])
-        return order, -torch.log1p(torch.arange(len(order)) / SCORE_SCALE)
+        order = informed_order(self.problem, panel_size=self.panel_size, size=size)
+        return order, -torch.log1p(torch.arange(len(order)))
 
     def _read_columns(self) -> None:
         """Expression of the pool's genes, and how to standardise it, from training cells."""
