@@ -1,6 +1,6 @@
 """Is a YOTO panel better than the markers one has now? Every data set, label, size and split, judged alike.
 
-    python -W ignore -m tests.benchmarks.quality FOLDER [--quick] [--seeds 0 1 2] [--only NAME ...] [--out FOLDER]
+    python -W ignore -m tests.benchmarks.quality FOLDER [--quick] [--ablation] [--seeds 0 1 2] [--only NAME ...] [--out FOLDER]
 
 FOLDER holds the .h5ad files named in LABELS below (others are left out). One training per data set, label and seed ranks
 genes for every size; so does one ranking per rival. Panels are judged by the app's own independent classifiers on held-out
@@ -51,6 +51,8 @@ VARIANTS: dict[str, dict[str, object]] = {
     "yoto": {},
     "one replica": {"replicas": 1},
     "start alone": {"steps": 1},
+    "no group penalty": {"group_penalty": 0.0},
+    "no dropout, no smoothing": {"dropout": 0.0, "label_smoothing": 0.0},
 }
 
 
@@ -202,12 +204,15 @@ def main() -> None:
     """Measure, print and save."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--quick", action="store_true", help="two labels, one split, no variants: under three minutes")
+    parser.add_argument("--quick", action="store_true", help="two labels, one split: under three minutes")
+    parser.add_argument(
+        "--ablation", action="store_true", help="the default with one ingredient changed at a time, too"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", help="names of files, without .h5ad")
     parser.add_argument("--out", type=Path, default=Path("quality"))
     options = parser.parse_args()
-    variants = {"yoto": {}} if options.quick else VARIANTS
+    variants = VARIANTS if options.ablation else {"yoto": {}}
     rows: list[dict[str, object]] = []
     paths = [options.folder / f"{name}.h5ad" for name in LABELS if not options.only or name in options.only]
     paths = [path for path in paths if path.exists() and (not options.quick or path.stem in QUICK)]
