@@ -37,12 +37,9 @@ def explain(model: PanelModel, problem: Problem, order: np.ndarray) -> tuple[Rea
     training, validation = problem.split.train, problem.split.validation
     described, tried = problem.panel_columns(training, order), problem.panel_columns(validation, order)
     whole = model.predict(tried)
-    mean_K = model.tensors["mean"].numpy()
     reasons = []
     for place in range(len(order)):
-        without = tried.copy()
-        without[:, place] = mean_K[place]
-        answers = model.predict(without)
+        answers = model.predict(tried, absent=(place,))
         losses = [_Loss.measure(t, validation, a, b) for t, a, b in zip(problem.targets, whole, answers, strict=True)]
         reasons.append(_reason(described[:, place], losses, problem.targets, training))
     return tuple(reasons)

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from yoto_core.errors import ConfigError
 
 TaskKind = Literal["classification", "regression"]
+Normalize = Literal["all genes", "panel", "binary"]
 
 
 def setting(
@@ -120,6 +121,12 @@ class GenesConfig(Settings):
         low=0.0,
         high=50.0,
     )
+    normalize: Normalize = setting(
+        "all genes",
+        label="Normalisation of the model",
+        help="all genes: as usual. panel: cells are scaled over the panel's genes alone, for a targeted assay that measures"
+        " nothing else. binary: only whether a gene was seen, for a change of technology.",
+    )
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     exclude_families: tuple[str, ...] = ()
@@ -195,6 +202,11 @@ class EvaluationConfig(Settings):
         "yes",
         label="Train each task alone",
         help="Several tasks share the panel; a panel of the same size for each task alone shows what the sharing costs.",
+    )
+    maps: Literal["yes", "no"] = setting(
+        "yes",
+        label="Draw the maps",
+        help="Maps of the cells by all genes and by the panel alone, with numbers for what the panel keeps.",
     )
     random_panels: int = setting(
         3, label="Random panels", help="Random panels of the same size whose scores are averaged.", low=1, high=50

@@ -11,10 +11,12 @@ import pandas as pd
 from yoto_core import metrics, runtime
 from yoto_core.baselines import BASELINES, LearningCells, panel_of
 from yoto_core.config import RunConfig
+from yoto_core.forms import pair_as_read
 from yoto_core.judges import CHANCE, JUDGES, Judge
 from yoto_core.panel_model import Prediction
 from yoto_core.problem import Problem
 from yoto_core.progress import OnProgress, Progress, ShouldStop, Stopped
+from yoto_core.reference import gene_costs
 from yoto_core.sizes import CURVE_JUDGE, CURVE_METHODS, coarse_sizes, headline_only, own_curve
 from yoto_core.targets import Target
 from yoto_core.training import TrainResult
@@ -41,6 +43,7 @@ class Evaluation:
     `sizes` has one row per part (validation, held-out) × size × task × method: the headline score of YOTO's own model at
     every size, and of one classifier on YOTO's and the rivals' panels at some sizes.
     `classes` has one row per task × class for YOTO's own model; `confusion` its counts (true × predicted).
+    `costs` says what a missing panel gene costs (`reference.gene_costs`); empty in runs of older versions.
     """
 
     scores: pd.DataFrame = field(repr=False)
@@ -49,6 +52,7 @@ class Evaluation:
     confusion: dict[str, pd.DataFrame] = field(repr=False)
     predictions: pd.DataFrame = field(repr=False)
     panels: dict[str, tuple[str, ...]] = field(repr=False)
+    costs: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ class Evaluator:
             Stopped: `should_stop` said so.
         """
         k = self.config.selector.panel_size
-        own = trained.model.at_size(k).predict(self.held_out[:, trained.order[:k]].toarray())
+        model, order = trained.model.at_size(k), trained.order[:k]
+        own = model.predict(self.held_out[:, order].toarray())
         rows = [r for t, a in zip(self.targets, own, strict=True) for r in self._rows(t, "yoto", "yoto", a.values)]
         for target in self.targets:
             if target.task in alone:
@@ -124,6 +129,7 @@ class Evaluator:
             confusion={t.task: self._confusion(t, a) for t, a in zip(self.targets, own, strict=True) if t.classes},
             predictions=self._predictions(own),
             panels={name: tuple(self.candidates.symbols[g] for g in found[0][:k]) for name, found in rankings.items()},
+            costs=gene_costs(model, self.problem, order),
         )
 
     def _rankings(
@@ -169,6 +175,7 @@ class Evaluator:
         if question.genes is not None:
             # A panel is narrow: dense columns are the faster form for every learner.
             train_x, test_x = train_x[:, question.genes].toarray(), test_x[:, question.genes].toarray()
+            train_x, test_x = pair_as_read(train_x, test_x, self.config.genes.normalize)
         return question.judge.answer(question.target, train_x, train_y, test_x, seed=self.config.seed)
 
     def _answer_alone(self, trained: TrainResult, k: int) -> np.ndarray:

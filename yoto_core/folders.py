@@ -4,6 +4,7 @@
 """
 
 import errno
+import fcntl
 import json
 import os
 import re
@@ -56,6 +57,14 @@ def create_folder(files: dict[str, Any]) -> Path:
     return runs_folder() / run_id
 
 
+def delete_folder(folder: Path) -> None:
+    """Remove a run: it is gone at once, and its files follow."""
+    with saving():
+        doomed = folder.with_name(f".old-{folder.name}")
+        folder.rename(doomed)
+        shutil.rmtree(doomed)
+
+
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a file under a temporary name, then put it in place: readers see the old file or the new one."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -74,7 +83,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON, whole or not at all; NaN becomes null."""
-    write_text(path, json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -84,6 +93,18 @@ def read_json(path: Path) -> dict[str, Any]:
         if not isinstance(found, dict):
             raise TypeError(f"{path.name} holds no object")
     return found
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Only one thread of one process at a time decides about the runs in this folder; others wait."""
+    with saving():
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(descriptor)  # which unlocks, as the end of the process would
 
 
 @contextmanager
@@ -112,11 +133,12 @@ def saving() -> Iterator[None]:
         ) from error
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The same as JSON knows it: text keys, lists, plain numbers, null for NaN."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if hasattr(value, "item"):  # a numpy scalar
         value = value.item()
     return None if isinstance(value, float) and value != value else value

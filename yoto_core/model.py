@@ -16,12 +16,16 @@ from yoto_core.targets import Target
 
 @dataclass(frozen=True)
 class Head:
-    """What one task's head gives: its name, its classes (none for a number) and the scale of a number."""
+    """What one task's head gives: its name, its classes (none for a number) and the scale of a number.
+
+    Class probabilities are softened or sharpened by `temperature`, which validation cells set (`calibration`).
+    """
 
     task: str
     classes: tuple[str, ...]
     mean: float = 0.0
     spread: float = 1.0
+    temperature: float = 1.0
 
     @property
     def n_outputs(self) -> int:

@@ -9,6 +9,8 @@ from anndata import AnnData
 
 from yoto_core import runtime
 from yoto_core.attribution import Reason, explain
+from yoto_core.calibration import calibrated
+from yoto_core.checkpoint import NO_CHECKPOINTS, Checkpoints
 from yoto_core.checks import Finding, check_data, check_fit
 from yoto_core.config import RunConfig
 from yoto_core.errors import ConfigError
@@ -20,6 +22,7 @@ from yoto_core.preprocess import Candidates, choose_candidates, expression_of
 from yoto_core.problem import Problem
 from yoto_core.progress import OnProgress, Progress, ShouldStop, never, silent
 from yoto_core.reading import Dataset, from_anndata
+from yoto_core.reference import Reference, describe_training
 from yoto_core.splits import Split, split_cells
 from yoto_core.targets import Target, encode_target, without_unseen
 from yoto_core.training import TrainResult, train
@@ -48,6 +51,7 @@ class Run:
     summary: dict[str, object] = field(repr=False)  # about the data: digest, shape, verdicts, split, findings
     timing: dict[str, float]
     versions: dict[str, str] = field(repr=False)
+    reference: Reference | None = field(default=None, repr=False)  # None in runs of older versions
 
     def at_size(self, k: int) -> "Run":
         """The panel of the first k genes and its model, without training again; scores are in `evaluation.sizes`.
@@ -65,6 +69,7 @@ class Run:
             panel_table=self.panel_table.head(k),
             model=self.model.at_size(k),
             evaluation=None,
+            reference=None,
         )
 
     def predict(self, adata: AnnData) -> pd.DataFrame:
@@ -122,9 +127,16 @@ class Chosen:
 
 
 def choose_panel(
-    data: Dataset, config: RunConfig, *, on_progress: OnProgress = silent, should_stop: ShouldStop = never
+    data: Dataset,
+    config: RunConfig,
+    *,
+    on_progress: OnProgress = silent,
+    should_stop: ShouldStop = never,
+    checkpoints: Checkpoints = NO_CHECKPOINTS,
 ) -> Chosen:
     """Choose the panel and train its model; scores against rivals follow in `compare`.
+
+    With `checkpoints` a training that was lost goes on where it was.
 
     Raises:
         ConfigError: The config does not fit the data.
@@ -133,8 +145,10 @@ def choose_panel(
     on_progress(Progress("preparing", 0, 1, "Splitting cells and choosing candidate genes"))
     fitted = design(data, config)
     problem = Problem(expression_of(data, fitted.candidates), fitted.candidates, fitted.targets, fitted.split)
-    trained = train(problem, config, on_progress=on_progress, should_stop=should_stop)
-    order, model = trained.order[: config.selector.panel_size], trained.model.at_size(config.selector.panel_size)
+    trained = train(problem, config, on_progress=on_progress, should_stop=should_stop, checkpoints=checkpoints)
+    order = trained.order[: config.selector.panel_size]
+    model = calibrated(trained.model.at_size(config.selector.panel_size), problem, order)
+    trained = replace(trained, model=replace(trained.model, heads=model.heads))
     panel = _panel(fitted.candidates, trained, config)
     reasons = explain(model, problem, order)
     run = Run(
@@ -147,6 +161,7 @@ def choose_panel(
         summary=_summary(data, fitted),
         timing={"training_seconds": trained.seconds},
         versions=runtime.versions(),
+        reference=describe_training(model, problem, order, data.kind),
     )
     return Chosen(run, problem, trained)
 

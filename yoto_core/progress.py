@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-Phase = Literal["reading", "preparing", "training", "scoring", "saving", "mapping"]
+Phase = Literal["reading", "preparing", "training", "scoring", "saving", "mapping", "predicting"]
 
 
 @dataclass(frozen=True)

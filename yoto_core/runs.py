@@ -6,12 +6,15 @@ Every file is written whole; `schema` in model.json and metrics.json lets later 
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import Tensor
 
-from yoto_core.config import RunConfig
+from yoto_core import labels
+from yoto_core.config import Normalize, RunConfig
 from yoto_core.errors import RunError, YotoError
 from yoto_core.evaluation import Evaluation
 from yoto_core.folders import (
@@ -24,10 +27,12 @@ from yoto_core.folders import (
     write_text,
     write_whole,
 )
+from yoto_core.labels import Label, read_label
 from yoto_core.model import Head
 from yoto_core.panel import Panel
 from yoto_core.panel_model import PanelModel
 from yoto_core.pipeline import Run
+from yoto_core.reference import COST_COLUMNS, Reference
 from yoto_core.status import Status, queued, read_status
 
 SCHEMA = 1
@@ -42,15 +47,27 @@ class Listed:
     config: RunConfig | None  # None where its config cannot be read
 
 
-def create_run(config: RunConfig, *, data_path: Path, data_name: str, data_digest: str) -> Path:
-    """A queued run on disk: all that a worker needs to carry it out."""
+def create_run(
+    config: RunConfig, *, data_path: Path, data_name: str, data_digest: str, label: Label | None = None
+) -> Path:
+    """A run on disk, not yet handed to the queue: all that a worker needs to carry it out."""
     return create_folder(
         {
             "config.json": {"schema": SCHEMA, **config.to_dict()},
             "data.json": {"path": str(Path(data_path).resolve()), "name": data_name, "digest": data_digest},
             "status.json": asdict(queued()),
+            **({labels.FILE: asdict(label)} if label else {}),
         }
     )
+
+
+def same_again(folder: Path, *, owner: str = "") -> Path:
+    """A new run of the same config on the same data (RunError where either cannot be read)."""
+    about = read_json(folder / "data.json")
+    with reading("data.json"):
+        data = {"data_path": Path(about["path"]), "data_name": about["name"], "data_digest": about["digest"]}
+    label = replace(read_label(folder), owner=owner, sweep="", sizes=())
+    return create_run(read_config(folder), **data, label=label)
 
 
 def read_config(folder: Path) -> RunConfig:
@@ -77,13 +94,10 @@ def save_panel(folder: Path, run: Run) -> None:
     write_whole(folder / "model.safetensors", lambda part: part.write_bytes(save(run.model.tensors)))
     write_json(
         folder / "model.json",
-        {
-            "schema": SCHEMA,
-            "genes": run.model.genes,
-            "gene_ids": run.model.gene_ids,
-            "heads": [asdict(head) for head in run.model.heads],
-        },
+        {"schema": SCHEMA, **model_to_dict(run.model)},
     )
+    if run.reference is not None:
+        write_json(folder / "reference.json", {"schema": SCHEMA, **run.reference.to_dict()})
     write_json(folder / "data.json", {**read_json(folder / "data.json"), **run.summary})
 
 
@@ -91,6 +105,7 @@ def save_evaluation(folder: Path, run: Run) -> None:
     """Write the scores and the held-out predictions."""
     scores = run.evaluation
     write_text(folder / "sizes.csv", scores.sizes.to_csv(index=False))
+    write_text(folder / "costs.csv", scores.costs.to_csv(index=False))
     write_whole(folder / "predictions.parquet", lambda part: scores.predictions.to_parquet(part, index=False))
     write_json(
         folder / "metrics.json",
@@ -138,12 +153,13 @@ def load_run(path: str | Path) -> Run:
         config=config,
         panel=panel,
         panel_table=table,
-        model=load_model(folder),
+        model=(model := load_model(folder)),
         history=read_history(folder),
         evaluation=_evaluation(folder, metrics) if metrics else None,
         summary=summary,
         timing=timing,
         versions=versions,
+        reference=_reference(folder, len(model.genes)),
     )
 
 
@@ -156,8 +172,28 @@ def load_model(folder: Path) -> PanelModel:
     except (SafetensorError, OSError) as error:
         raise RunError("model.safetensors of the run is missing or damaged.", hint="Run it again.") from error
     with reading("model.json"):
-        heads = tuple(Head(h["task"], tuple(h["classes"]), h["mean"], h["spread"]) for h in about["heads"])
-        return PanelModel(tuple(about["genes"]), tuple(about["gene_ids"]), heads, tensors)
+        return model_from(about, tensors)
+
+
+def model_to_dict(model: PanelModel) -> dict[str, object]:
+    """All of a model but its weights, as plain values."""
+    return {
+        "genes": list(model.genes),
+        "gene_ids": list(model.gene_ids),
+        "heads": [asdict(head) for head in model.heads],
+        "normalize": model.normalize,
+    }
+
+
+def model_from(values: dict[str, object], tensors: dict[str, Tensor]) -> PanelModel:
+    """The inverse of `model_to_dict`; LookupError, TypeError or ValueError where it does not hold together."""
+    heads = tuple(
+        Head(h["task"], tuple(h["classes"]), h["mean"], h["spread"], h.get("temperature", 1.0)) for h in values["heads"]
+    )
+    normalize = values.get("normalize", "all genes")  # runs of older versions name none
+    if normalize not in get_args(Normalize):
+        raise ValueError(f"unknown normalisation {normalize}")
+    return PanelModel(tuple(values["genes"]), tuple(values["gene_ids"]), heads, tensors, normalize)
 
 
 def list_runs() -> list[Listed]:
@@ -176,14 +212,38 @@ def _listed(folder: Path) -> Listed:
         return Listed(folder.name, broken, None)
 
 
+def _reference(folder: Path, genes: int) -> Reference | None:
+    if not (folder / "reference.json").exists():  # a run of an older version
+        return None
+    values = read_json(folder / "reference.json")
+    _check_schema(values.get("schema"))
+    with reading("reference.json"):
+        return Reference.from_dict(values, genes=genes)
+
+
+def _costs(folder: Path) -> pd.DataFrame:
+    if not (folder / "costs.csv").exists():  # a run of an older version
+        return pd.DataFrame(columns=list(COST_COLUMNS))
+    with reading("costs.csv"):
+        return pd.read_csv(
+            folder / "costs.csv",
+            dtype={"gene": str, "task": str, "class": str},
+            keep_default_na=False,
+            na_values={name: [""] for name in ("before", "after", "cells")},
+        )
+
+
 def _evaluation(folder: Path, metrics: dict[str, object]) -> Evaluation:
     _check_schema(metrics.get("schema"))
     with reading("predictions.parquet"):
         predictions = pd.read_parquet(folder / "predictions.parquet")
+    with reading("sizes.csv"):
+        sizes = pd.read_csv(folder / "sizes.csv", dtype={"task": str})
+        sizes[["part", "size", "task", "method", "judge", "value", "low", "high"]]  # what the curves need
     with reading("metrics.json"):
         return Evaluation(
             scores=pd.DataFrame(metrics["scores"]).astype({"value": float, "low": float, "high": float}),
-            sizes=pd.read_csv(folder / "sizes.csv"),
+            sizes=sizes,
             classes=pd.DataFrame(metrics["classes"], columns=["task", "class", "precision", "recall", "f1", "cells"]),
             confusion={
                 task: pd.DataFrame(found["counts"], index=found["classes"], columns=found["classes"])
@@ -191,6 +251,7 @@ def _evaluation(folder: Path, metrics: dict[str, object]) -> Evaluation:
             },
             predictions=predictions,
             panels={name: tuple(genes) for name, genes in metrics["panels"].items()},
+            costs=_costs(folder),
         )
 
 

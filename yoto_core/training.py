@@ -9,7 +9,8 @@ Choose  at every step each replica perturbs its scores with Gumbel noise, lets a
         and genes that have fallen out are really removed from the tensors.
 Fit     the mean score over replicas orders the genes for good; the same network goes on learning on random prefixes of
         that order, so that one set of weights serves every panel size (nested dropout: Rippel et al., ICML 2014). The
-        state with the best score on validation cells is kept.
+        state with the best score on validation cells is kept. From here on expression is read in the form that
+        `genes.normalize` asks for (`forms`): before, there is no panel to normalise over.
 
 Replicas see the cells with Poisson bootstrap weights: genes that only one sample of the cells would choose lose their
 rank in the mean (stability selection: Meinshausen & Bühlmann, J R Stat Soc B 2010, doi:10.1111/j.1467-9868.2010.00740.x).
@@ -26,7 +27,9 @@ import torch
 from torch import Tensor
 
 from yoto_core import runtime, selector
-from yoto_core.config import RunConfig
+from yoto_core.checkpoint import NO_CHECKPOINTS, Checkpoints, Snapshot
+from yoto_core.config import Normalize, RunConfig
+from yoto_core.forms import as_read, level_of, mean_and_spread
 from yoto_core.metrics import headline
 from yoto_core.model import Answers, Network, answers_for, heads_for
 from yoto_core.optimiser import Adam
@@ -63,42 +66,51 @@ class TrainResult:
     seconds: float
 
 
-def train(problem: Problem, config: RunConfig, *, on_progress: OnProgress, should_stop: ShouldStop) -> TrainResult:
+def train(
+    problem: Problem,
+    config: RunConfig,
+    *,
+    on_progress: OnProgress,
+    should_stop: ShouldStop,
+    checkpoints: Checkpoints = NO_CHECKPOINTS,
+) -> TrainResult:
     """Rank the candidates and fit the model that reads them, from training and validation cells.
+
+    With an earlier state in `checkpoints` it goes on from there, to the same result bit for bit.
 
     Raises:
         Stopped: `should_stop` said so between two steps.
     """
-    started = time.perf_counter()
-    run = _Training(problem, config)
-    total = config.training.steps + config.training.fit_steps
+    started = time.perf_counter() - (checkpoints.last.values["seconds"] if checkpoints.last else 0.0)
+    run = _Training(problem, config, checkpoints.last)
+    first, choosing = run.step, config.training.steps
+    total = choosing + config.training.fit_steps
     every = max(1, total // REPORTS)
-
-    def tell(step: int, loss: float) -> None:
+    for step in range(first, total):
+        if step >= choosing and not run.settled:
+            run.settle()
+        loss = run.fit(step - choosing) if run.settled else run.choose(step)
         if should_stop():
             raise Stopped
         if step % every == 0 or step == total - 1:
             on_progress(Progress("training", step + 1, total, "Choosing genes", run.record(step, loss)))
-
-    for step in range(config.training.steps):
-        tell(step, run.choose(step))
-    run.settle()
-    for step in range(config.training.fit_steps):
-        tell(config.training.steps + step, run.fit(step))
+        run.step = step + 1
+        checkpoints.offer(lambda: run.snapshot(time.perf_counter() - started))
     return run.result(time.perf_counter() - started)
 
 
 class _Training:
     """The moving parts of one training: network, scores, optimiser, and the pool of genes still active."""
 
-    def __init__(self, problem: Problem, config: RunConfig) -> None:
+    def __init__(self, problem: Problem, config: RunConfig, earlier: Snapshot | None = None) -> None:
         self.problem, self.settings = problem, config.training
+        self.normalize, self.settled = config.genes.normalize, False
         self.fixed = config.selector.schedule == "fixed"
         self.panel_size = config.selector.panel_size
         self.n_ranked = min(2 * self.panel_size, problem.candidates.n_genes)
         self.generator = runtime.prepare(config.seed)
         replicas = self.settings.replicas
-        self.pool, scores = self._start()
+        self.pool, scores = self._start() if earlier is None else _start_of(earlier)
         heads = heads_for(problem.targets, problem.split.train)
         self.network = Network(
             len(self.pool), heads, replicas=replicas, hidden=self.settings.hidden, dropout=self.settings.dropout
@@ -112,7 +124,9 @@ class _Training:
         self.optimiser = Adam({**dict(self.network.named_parameters()), SCORES: self.scores_RA})
         self.history: list[dict[str, float]] = []
         self.best = (-math.inf, self.network.state_dict())
-        self.settled = False
+        self.step = 0  # steps done
+        if earlier is not None:
+            self._restore(earlier)
 
     def choose(self, step: int) -> float:
         """One step of choosing; returns the loss per replica."""
@@ -129,10 +143,10 @@ class _Training:
         ranked = selector.top_k((self.scores_RA.detach() + self.included_A).mean(0), self.n_ranked)
         own_RK = selector.top_k(self.scores_RA.detach() + self.included_A, self.panel_size)
         self.stability = np.array([float((own_RK == gene).any(1).float().mean()) for gene in ranked])
+        self.settled = True
         self._keep(ranked)
         self.answers = self._answers(torch.ones_like(self.answers[0].weights_RN), FITTING_BALANCE)
         self.final_scores = self.scores_RA.detach().mean(0).numpy()
-        self.settled = True
 
     def fit(self, step: int) -> float:
         """One step of fitting on random prefixes of the settled order; returns the loss per replica."""
@@ -149,7 +163,9 @@ class _Training:
             sizes_R = torch.full((self.settings.replicas,), self.panel_size)
             order_A = -torch.arange(len(self.pool)) if self.settled else self.scores_RA.detach() + self.included_A
             mask_RA = selector.hard_mask(order_A.float().expand_as(self.scores_RA).contiguous(), sizes_R)
-            outputs = averaged(self.network.heads, self.network(self._inputs(self.validation_columns), mask_RA))
+            outputs = averaged(
+                self.network.heads, self.network(self._inputs(self.validation_columns, mask_RA), mask_RA)
+            )
         self.network.train()
         active = self.panel_size if self.settled else len(self.pool) if step else self.problem.candidates.n_genes
         row: dict[str, float] = {"step": step + 1, "active_genes": active, "cells": len(self.problem.split.train)}
@@ -171,8 +187,55 @@ class _Training:
         candidates = self.problem.candidates
         symbols = tuple(candidates.symbols[gene] for gene in self.pool)
         ids = tuple(candidates.ids[gene] for gene in self.pool)
-        model = freeze(self.network, self.mean_A, self.spread_A, symbols, ids)
+        scales = {"mean": self.mean_A, "spread": self.spread_A, "level": self.level_A}
+        model = freeze(self.network, scales, symbols, ids, normalize=self.form)
         return TrainResult(self.pool, self.final_scores, self.stability, model, tuple(self.history), seconds)
+
+    @property
+    def form(self) -> Normalize:
+        """How expression is read now: in the chosen form once the genes are settled."""
+        return self.normalize if self.settled else "all genes"
+
+    def snapshot(self, seconds: float) -> Snapshot:
+        """All that `_restore` needs to go on from here; what follows from the data and the config is made again."""
+        best_score, best_state = self.best
+        tensors = {
+            "pool": torch.from_numpy(self.pool),
+            "draws": self.generator.get_state(),
+            "global draws": torch.get_rng_state(),
+            **{f"value {name}": value for name, value in self.optimiser.parameters.items()},
+            **{f"first {name}": value for name, value in self.optimiser.first.items()},
+            **{f"second {name}": value for name, value in self.optimiser.second.items()},
+        }
+        if math.isfinite(best_score):
+            tensors |= {f"best {name}": value for name, value in best_state.items()}
+        if self.settled:
+            tensors["stability"] = torch.from_numpy(self.stability)
+            tensors["final scores"] = torch.from_numpy(self.final_scores)
+        values = {
+            "step": self.step, "optimiser_steps": self.optimiser.steps, "settled": self.settled, "seconds": seconds,
+            "best": best_score, "history": self.history,
+        }  # fmt: skip
+        return Snapshot(tensors, values)
+
+    @torch.no_grad()
+    def _restore(self, earlier: Snapshot) -> None:
+        """Become what the snapshot was taken from."""
+        values = earlier.values
+        for name, parameter in self.optimiser.parameters.items():
+            parameter.copy_(earlier.tensors[f"value {name}"])
+            self.optimiser.first[name] = earlier.tensors[f"first {name}"]
+            self.optimiser.second[name] = earlier.tensors[f"second {name}"]
+        self.optimiser.steps, self.step, self.history = values["optimiser_steps"], values["step"], values["history"]
+        self.best = (values["best"], _named(earlier, "best "))
+        if values["settled"]:
+            self.stability = earlier.tensors["stability"].numpy()
+            self.final_scores = earlier.tensors["final scores"].numpy()
+            self.settled = True
+            self._read_columns()
+            self.answers = self._answers(torch.ones_like(self.answers[0].weights_RN), FITTING_BALANCE)
+        self.generator.set_state(earlier.tensors["draws"])
+        torch.set_rng_state(earlier.tensors["global draws"])
 
     def _start(self) -> tuple[np.ndarray, Tensor]:
         """The first pool (positions among the candidates) and the (A,) scores that its genes start with."""
@@ -188,11 +251,11 @@ class _Training:
         columns = self.problem.expression[:, self.pool]
         self.training_columns = columns[self.problem.split.train]
         self.validation_columns = columns[self.problem.split.validation]
-        mean = np.asarray(self.training_columns.mean(axis=0)).ravel()
-        square = np.asarray(self.training_columns.multiply(self.training_columns).mean(axis=0)).ravel()
-        spread = np.sqrt(np.maximum(square - mean**2, 0.0)) + 1e-3
+        self.level_A = torch.from_numpy(level_of(self.training_columns))
+        panel_A = (torch.arange(len(self.pool)) < self.panel_size).float()
+        mean, spread = mean_and_spread(self.training_columns, self.form, self.level_A, panel_A)
         self.mean_A = torch.tensor(mean, dtype=torch.float32)
-        self.spread_A = torch.tensor(spread, dtype=torch.float32)
+        self.spread_A = torch.tensor(spread + 1e-3, dtype=torch.float32)
 
     def _answers(self, times_RN: Tensor, balance: float) -> list[Answers]:
         smoothing, cells = self.settings.label_smoothing, self.problem.split.train
@@ -201,8 +264,9 @@ class _Training:
             for target, head in zip(self.problem.targets, self.network.heads, strict=True)
         ]
 
-    def _inputs(self, columns: object) -> Tensor:
-        return standardise(torch.from_numpy(columns.toarray()), self.mean_A, self.spread_A)
+    def _inputs(self, columns: object, mask_RA: Tensor) -> Tensor:
+        formed = as_read(torch.from_numpy(columns.toarray()), self.form, self.level_A, mask_RA)
+        return standardise(formed, self.mean_A, self.spread_A)
 
     def _sizes(self, largest: int) -> Tensor:
         """(R,) how many genes each replica's mask lets through: log-uniform up to `largest`, or fixed."""
@@ -214,7 +278,7 @@ class _Training:
 
     def _descend(self, mask_RA: Tensor, rate: float, score_rate: float) -> float:
         cells = torch.randint(self.training_columns.shape[0], (self.settings.batch_size,), generator=self.generator)
-        outputs = self.network(self._inputs(self.training_columns[cells.numpy()]), mask_RA)
+        outputs = self.network(self._inputs(self.training_columns[cells.numpy()], mask_RA), mask_RA)
         losses = [answer.loss(output, cells) for answer, output in zip(self.answers, outputs, strict=True)]
         loss = torch.stack(losses).sum()
         penalised = loss + self.settings.group_penalty * self.network.group_penalty()
@@ -238,6 +302,16 @@ class _Training:
         self.included_A = self.included_A[places]
         self.optimiser.keep(("gene_weights_RAH", SCORES), places)
         self._read_columns()
+
+
+def _start_of(earlier: Snapshot) -> tuple[np.ndarray, Tensor]:
+    """The pool as it was, and scores of its size to be overwritten."""
+    pool = earlier.tensors["pool"].numpy()
+    return pool, torch.zeros(len(pool))
+
+
+def _named(earlier: Snapshot, prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in earlier.tensors.items() if name.startswith(prefix)}
 
 
 def _cosine(done: float) -> float:
