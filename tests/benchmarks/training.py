@@ -1,0 +1,163 @@
+"""What one training gives: its cost per step, prefixes against panels trained for their size, stability, shared tasks.
+
+    python -W ignore -m tests.benchmarks.training FOLDER [cost] [prefix] [stability] [tasks]
+
+FOLDER holds the .h5ad files of tests/benchmarks/quality.py. Without a name all four tables are printed. Scores are macro-F1,
+mean of the three independent classifiers on held-out cells.
+"""
+
+import itertools
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from tests.benchmarks.machine import describe_machine
+from yoto_core import metrics, pipeline
+from yoto_core.config import RunConfig, SelectorConfig, TaskConfig
+from yoto_core.evaluation import Evaluator
+from yoto_core.judges import JUDGES
+from yoto_core.preprocess import expression_of
+from yoto_core.problem import Problem
+from yoto_core.progress import Progress, never, silent
+from yoto_core.reading import Dataset, from_anndata, read_dataset
+from yoto_core.targets import Target
+from yoto_core.training import TrainResult, train
+
+KANG = "kang2018_pbmc_ifnb_2800.h5ad"
+SETS = ((KANG, "cell_type"), ("zeisel2015_mouse_cortex_1814.h5ad", "cell_type"))
+HIDDEN_SHARE = 0.7  # of the second task's labels
+
+
+def problem_of(data: Dataset, config: RunConfig) -> Problem:
+    """What training reads."""
+    fitted = pipeline.design(data, config)
+    return Problem(expression_of(data, fitted.candidates), fitted.candidates, fitted.targets, fitted.split)
+
+
+def config_of(*labels: str, k: int, seed: int = 0) -> RunConfig:
+    """The default on these labels."""
+    tasks = tuple(TaskConfig(obs=label) for label in labels)
+    return RunConfig(tasks=tasks, selector=SelectorConfig(panel_size=k), seed=seed)
+
+
+def run(problem: Problem, config: RunConfig) -> TrainResult:
+    """One training, silent."""
+    return train(problem, config, on_progress=silent, should_stop=never)
+
+
+def score(problem: Problem, config: RunConfig, target: Target, genes: np.ndarray) -> float:
+    """Macro-F1 of a panel, mean of the three classifiers."""
+    evaluator = Evaluator(problem, config)
+    train_x, train_y = evaluator.learning.labelled(target)
+    train_x, test_x = train_x[:, genes].toarray(), evaluator.held_out[:, genes].toarray()
+    answers = [judge.answer(target, train_x, train_y, test_x, seed=0) for judge in JUDGES]
+    return float(np.mean([metrics.headline(target, problem.split.test, answer) for answer in answers]))
+
+
+def cost(_folder: Path) -> None:
+    """Milliseconds per step, early and once compacted, for data of growing width."""
+    rng = np.random.default_rng(0)
+    print("| genes | start, s | ms per step, first fifth | ms per step, last fifth |\n|---|---|---|---|")
+    for n_genes in (2_000, 10_000, 30_000):
+        counts = sparse.random(2_000, n_genes, density=0.05, format="csr", random_state=0, dtype=np.float32)
+        counts.data = np.ceil(counts.data * 5)
+        adata = AnnData(
+            counts, obs=pd.DataFrame({"label": rng.choice(list("abcdefgh"), 2_000)}, index=map(str, range(2_000)))
+        )
+        config = config_of("label", k=32)
+        problem = problem_of(from_anndata(adata), config)
+        marks: list[tuple[int, float]] = []
+
+        def note(progress: Progress, marks: list = marks) -> None:
+            marks.append((progress.done, time.perf_counter()))
+
+        started = time.perf_counter()
+        train(problem, config, on_progress=note, should_stop=never)
+        fifth = max(2, len(marks) // 5)
+        early, late = (
+            1_000 * (b[1] - a[1]) / (b[0] - a[0]) for a, b in ((marks[0], marks[fifth]), (marks[-fifth], marks[-1]))
+        )
+        print(f"| {n_genes:,} | {marks[0][1] - started:.2f} | {early:.1f} | {late:.1f} |", flush=True)
+
+
+def prefix(folder: Path) -> None:
+    """The first k genes of a panel of 64 against a panel trained for k."""
+    print("| data | k | prefix of 64 | trained for k | difference |\n|---|---|---|---|---|")
+    differences = []
+    for name, label in SETS:
+        data = read_dataset(folder / name)
+        for seed in (0, 1):
+            long = config_of(label, k=64, seed=seed)
+            problem = problem_of(data, long)
+            order = run(problem, long).order
+            for k in (8, 16, 32):
+                trained = run(problem, config_of(label, k=k, seed=seed)).order[:k]
+                pair = [score(problem, long, problem.targets[0], genes) for genes in (order[:k], trained)]
+                differences.append(pair[0] - pair[1])
+                print(
+                    f"| {name.partition('.')[0]} seed {seed} | {k} | {pair[0]:.3f} | {pair[1]:.3f} | {differences[-1]:+.3f} |",
+                    flush=True,
+                )
+    print(f"| mean | | | | {np.mean(differences):+.4f} |")
+
+
+def stability(folder: Path) -> None:
+    """Mean pairwise Jaccard overlap of panels over ten training seeds on one split, replicas against a single one."""
+    data = read_dataset(folder / KANG)
+    base = config_of("cell_type", k=32)
+    problem = problem_of(data, base)
+    print("| replicas | K = 8 | K = 16 | K = 32 |\n|---|---|---|---|")
+    for replicas in (base.training.replicas, 1):
+        config = replace(base, training=replace(base.training, replicas=replicas))
+        orders = [run(problem, replace(config, seed=seed)).order for seed in range(10)]
+        overlaps = [
+            np.mean([len({*a[:k]} & {*b[:k]}) / len({*a[:k]} | {*b[:k]}) for a, b in itertools.combinations(orders, 2)])
+            for k in (8, 16, 32)
+        ]
+        print(f"| {replicas} | " + " | ".join(f"{overlap:.2f}" for overlap in overlaps) + " |", flush=True)
+
+
+def tasks(folder: Path) -> None:
+    """Two tasks on one panel of 32: alone, joint, and joint with 70 % of the second task's training labels hidden."""
+    data = read_dataset(folder / KANG)
+    print("| training | seed | cell_type | condition |\n|---|---|---|---|")
+    for seed in (0, 1, 2):
+        joint = config_of("cell_type", "condition", k=32, seed=seed)
+        problem = problem_of(data, joint)
+        types, condition = problem.targets
+        rng = np.random.default_rng(seed)
+        hidden = rng.random(len(condition.values)) < HIDDEN_SHARE
+        hidden[problem.split.test] = False
+        partly = replace(condition, values=np.where(hidden, -1, condition.values))
+        designs = {
+            "cell_type alone": (types,),
+            "condition alone": (condition,),
+            "joint": (types, condition),
+            "condition alone, 70 % hidden": (partly,),
+            "joint, 70 % of condition hidden": (types, partly),
+        }
+        for name, targets in designs.items():
+            order = run(replace(problem, targets=targets), joint).order[:32]
+            # The panel is judged with every label: the question is what selection lost with them.
+            values = [score(problem, joint, target, order) for target in (types, condition)]
+            print(f"| {name} | {seed} | {values[0]:.3f} | {values[1]:.3f} |", flush=True)
+
+
+def main() -> None:
+    """Print the tables asked for."""
+    folder, names = Path(sys.argv[1]), sys.argv[2:] or ["cost", "prefix", "stability", "tasks"]
+    print(describe_machine(*(folder / name for name, _ in SETS)))
+    for name in names:
+        table = {"cost": cost, "prefix": prefix, "stability": stability, "tasks": tasks}[name]
+        print(f"\n{table.__doc__}\n")
+        table(folder)
+
+
+if __name__ == "__main__":
+    main()
