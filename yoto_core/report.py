@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 
 from yoto_core.checks import check_data
 from yoto_core.columns import describe_columns
-from yoto_core.config import RunConfig
+from yoto_core.config import RunConfig, section_types
 from yoto_core.evaluation import JUDGE_LABELS, METHODS
 from yoto_core.genes import families_of
 from yoto_core.metrics import HEADLINE
@@ -82,6 +83,29 @@ def describe_design(config: RunConfig) -> str:
     tasks = ", ".join(task.obs for task in config.tasks)
     judged = f"whole held-out groups of {config.split.group}" if config.split.group else "held-out cells"
     return f"{config.selector.panel_size:,} genes that predict {tasks}, judged on {judged}."
+
+
+def config_changes(before: RunConfig, after: RunConfig) -> tuple[str, ...]:
+    """What differs between two designs, setting by setting in the form's words; threads, which change no result, apart."""
+    changes = []
+    tasks = [", ".join(f"{t.obs} ({t.kind}, weight {t.weight:g})" for t in config.tasks) for config in (before, after)]
+    if tasks[0] != tasks[1]:
+        changes.append(f"tasks: {tasks[0]} → {tasks[1]}")
+    sections = [("", before, after), *((n, getattr(before, n), getattr(after, n)) for n in section_types())]
+    for section, one, other in sections:
+        for spec in fields(one):
+            old, new = getattr(one, spec.name), getattr(other, spec.name)
+            if old == new or spec.name in {"tasks", "threads", *(section_types() if not section else ())}:
+                continue
+            label = spec.metadata.get("label", spec.name.replace("_", " ").capitalize())
+            changes.append(f"{label}: {_shown(old)} → {_shown(new)}")
+    return tuple(changes)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value) or "none"
 
 
 METRIC_HELP = {

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import psutil
-
+from yoto_core import process
 from yoto_core.errors import RunError
 from yoto_core.folders import read_json, reading, saving, write_json
 
@@ -16,7 +15,8 @@ State = Literal["queued", "running", "done", "stopped", "failed", "interrupted"]
 LIVE: tuple[State, ...] = ("queued", "running")
 FILE = "status.json"
 STOP_FILE = "STOP"
-STARTS_WITHIN = 60.0  # seconds after which a run that says nothing is taken for lost
+STARTS_WITHIN = 60.0  # seconds after which a run that was never handed to the queue is taken for lost
+GONE = "The process that ran it is gone."
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,26 @@ class Status:
     hint: str = ""
     eta: float | None = None
     created: float = 0.0
+    submitted: float | None = None  # when it was handed to the queue
     started: float | None = None
     finished: float | None = None
     heartbeat: float = 0.0
     pid: int | None = None
-    process_started: float | None = None  # tells a process from a later one with the same pid
+    process_started: float | None = None  # of runs of earlier versions
+    identity: str | None = None  # tells the process from a later one with the same pid
+    memory_kills: int | None = None  # of the whole system when the run began
     has_panel: bool = False
+    score: float | None = None  # headline score of the panel, mean over tasks
 
     @property
     def live(self) -> bool:
         """Whether it may still change."""
         return self.state in LIVE
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it stands in the queue."""
+        return self.state == "queued" and self.submitted is not None
 
 
 def queued() -> Status:
@@ -50,35 +59,36 @@ def queued() -> Status:
     return Status(created=now, heartbeat=now, message="Waiting to start")
 
 
-def of_this_process(status: Status) -> Status:
-    """The status as the process that works on the run first writes it."""
-    now = time.time()
-    started = psutil.Process().create_time()
+def of_process(status: Status, pid: int) -> Status:
+    """The status of a run that this process has begun to work on."""
     return replace(
         status,
         state="running",
-        started=now,
-        heartbeat=now,
-        pid=os.getpid(),
-        process_started=started,
+        started=time.time(),
+        finished=None,
+        pid=pid,
+        process_started=None,
+        identity=process.identity(pid),
+        memory_kills=process.memory_kills(),
         message="Starting",
+        hint="",
     )
+
+
+def of_this_process(status: Status) -> Status:
+    """The status as the process that works on the run first writes it."""
+    return of_process(status, os.getpid())
 
 
 def read_status(folder: Path) -> Status:
     """The status now; a running run whose process is gone is interrupted."""
-    status = _last_word(folder)
-    if status.state == "running" and not _alive(status):
+    status = last_word(folder)
+    if status.state == "running" and not has_process(status):
         # It may have ended between the two looks: believe the file it left last.
-        status = _last_word(folder)
+        status = last_word(folder)
         if status.state == "running":
-            return replace(
-                status,
-                state="interrupted",
-                message="The process that ran it is gone.",
-                hint="It was killed or the machine went down. Run it again from the same design.",
-            )
-    if status.state == "queued" and time.time() - status.heartbeat > STARTS_WITHIN:
+            return interrupted(status)
+    if status.state == "queued" and status.submitted is None and time.time() - status.heartbeat > STARTS_WITHIN:
         return replace(
             status,
             state="interrupted",
@@ -86,6 +96,27 @@ def read_status(folder: Path) -> Status:
             hint="The log may say why. Run it again from the same design.",
         )
     return status
+
+
+def last_word(folder: Path) -> Status:
+    """The status file as it stands, whether or not its process is still there."""
+    values = read_json(folder / FILE)
+    with reading(FILE):
+        return Status(**values)
+
+
+def has_process(status: Status) -> bool:
+    """Whether the process of a running run is still there."""
+    return process.alive(status.pid, status.identity, status.process_started)
+
+
+def interrupted(status: Status, exit_code: int | None = None) -> Status:
+    """The status of a run whose process went without a last word, with the most likely reason."""
+    ending = process.why_gone(status.identity, status.memory_kills, exit_code)
+    message = f"{GONE} {ending.reason}".strip()
+    return replace(
+        status, state="interrupted", message=message, hint=ending.hint, eta=None, finished=status.heartbeat or None
+    )
 
 
 def write_status(folder: Path, status: Status) -> None:
@@ -107,20 +138,3 @@ def stop_asked(folder: Path) -> bool:
 def ask_to_stop(folder: Path) -> None:
     """Ask the run to end at its next step."""
     (folder / STOP_FILE).touch()
-
-
-def _last_word(folder: Path) -> Status:
-    values = read_json(folder / FILE)
-    with reading(FILE):
-        return Status(**values)
-
-
-def _alive(status: Status) -> bool:
-    if status.pid is None:
-        return False
-    try:
-        process = psutil.Process(status.pid)
-        same = status.process_started is None or abs(process.create_time() - status.process_started) < 1.0
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -4,7 +4,8 @@ The folder holds everything: what to do (config.json, data.json), how far it is 
 end (STOP), and at last the result. Nothing else passes between this process and whoever started it.
 """
 
-import csv
+import contextlib
+import os
 import signal
 import sys
 import time
@@ -13,87 +14,50 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from yoto_core.errors import DataError, YotoError
-from yoto_core.folders import read_json, saving
+from yoto_core import queue
+from yoto_core.checkpoint import checkpoints_in, drop_checkpoint
+from yoto_core.errors import DataError, RunError, YotoError
+from yoto_core.folders import locked, read_json
 from yoto_core.progress import OnProgress, Progress, Stopped, silent
+from yoto_core.reporting import Reporter, drop_parts, watch_over
 from yoto_core.status import Status, of_this_process, read_status, stop_asked, write_status
 
-WRITE_EVERY = 0.25  # seconds between status files: often enough to watch, rare enough to cost nothing
-
-
-class Reporter:
-    """Writes progress into the run's folder and passes it on."""
-
-    def __init__(self, folder: Path, status: Status, also: OnProgress) -> None:
-        self.folder, self.status, self.also = folder, status, also
-        self.last_written = self.phase_started = 0.0
-
-    def __call__(self, progress: Progress) -> None:
-        """Take one report."""
-        now = time.monotonic()
-        changed = progress.phase != self.status.phase
-        if changed:
-            self.phase_started = now
-        left = (now - self.phase_started) * (progress.total - progress.done) / progress.done if progress.done else None
-        self.status = replace(
-            self.status,
-            phase=progress.phase,
-            done=progress.done,
-            total=progress.total,
-            message=progress.message,
-            eta=left,
-        )
-        if progress.row:
-            self._append(progress.row)
-        if changed or now - self.last_written > WRITE_EVERY:
-            self.last_written = now
-            write_status(self.folder, self.status)
-        self.also(progress)
-
-    def end(self, **changes: object) -> Status:
-        """Write the final word."""
-        self.status = replace(self.status, finished=time.time(), eta=None, **changes)
-        write_status(self.folder, self.status)
-        return self.status
-
-    def _append(self, row: dict[str, float]) -> None:
-        path = self.folder / "history.csv"
-        new = not path.exists()
-        with saving(), path.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+NO_MEMORY = {"message": "The machine ran out of memory.", "hint": "Use fewer cells or genes, or a larger machine."}
 
 
 def carry_out(
-    folder: Path, *, on_progress: OnProgress = silent, should_stop: Callable[[], bool] | None = None
+    folder: Path,
+    *,
+    on_progress: OnProgress = silent,
+    should_stop: Callable[[], bool] | None = None,
+    own_process: bool = False,
 ) -> Status:
-    """Do the run in this folder to its end, and return how it ended; errors of ours are kept in log.txt."""
-    report = Reporter(folder, of_this_process(read_status(folder)), on_progress)
-    write_status(folder, report.status)
+    """Do the run in this folder to its end, and return how it ended; errors of ours are kept in log.txt.
+
+    With `own_process` a request to end that the work does not hear in time ends the process.
+    """
+    report = Reporter(folder, _claim(folder), on_progress)
 
     def stop() -> bool:
         return stop_asked(folder) or (should_stop is not None and should_stop())
 
+    if own_process:
+        watch_over(report, stop, lambda: _end_at_once(folder, report))
     try:
-        _work(folder, report, stop)
-        return report.end(state="done", message="Finished")
+        score = _work(folder, report, stop)
+        drop_checkpoint(folder)
+        return report.end(state="done", message="Finished", score=score)
     except Stopped:
-        kept = (
-            "The panel is kept; its scores are not complete." if report.status.has_panel else "No panel was chosen yet."
-        )
+        kept = _kept(folder, report.status)
         return report.end(state="stopped", message=f"Stopped on request. {kept}")
     except YotoError as error:
         return report.end(state="failed", message=str(error.args[0]), hint=error.hint)
     except MemoryError:
-        return report.end(
-            state="failed",
-            message="The machine ran out of memory.",
-            hint="Use fewer cells or genes, or a larger machine.",
-        )
+        return report.end(state="failed", **NO_MEMORY)
     except Exception as error:
-        with (folder / "log.txt").open("a", encoding="utf-8") as log:
+        if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):  # torch's way to say so
+            return report.end(state="failed", **NO_MEMORY)
+        with contextlib.suppress(OSError), (folder / "log.txt").open("a", encoding="utf-8") as log:
             log.write(traceback.format_exc())
         return report.end(
             state="failed",
@@ -102,10 +66,32 @@ def carry_out(
         )
 
 
-def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> None:
+def _claim(folder: Path) -> Status:
+    """The status of a run that is this process's from now on (RunError where another process works on it)."""
+    with locked(folder.parent):
+        status = read_status(folder)
+        if status.state == "running" and status.pid != os.getpid():
+            raise RunError("Another process works on this run.", hint="Wait for its end, or stop it.")
+        status = of_this_process(status)
+        write_status(folder, status)
+        return status
+
+
+def _end_at_once(folder: Path, report: Reporter) -> None:
+    """End this process although its work did not listen; what is saved stays."""
+    drop_parts(folder)
+    report.end(state="stopped", message=f"Stopped on request. {_kept(folder, report.status)}")
+    queue.tend(folder.parent)
+    os._exit(0)
+
+
+def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> float | None:
     report(Progress("reading", 0, 1, "Reading the data"))
     # Loading torch takes seconds: the watcher already sees that the run has begun.
-    from yoto_core import pipeline, runs
+    from yoto_core import exploration, pipeline, runs
+    from yoto_core.embedding import draw_maps
+    from yoto_core.history import headline_score
+    from yoto_core.profiles import profile
     from yoto_core.reading import read_dataset
 
     config, about = runs.read_config(folder), read_json(folder / "data.json")
@@ -116,20 +102,65 @@ def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> None:
         )
     if stop():
         raise Stopped
-    chosen = pipeline.choose_panel(data, config, on_progress=report, should_stop=stop)
-    runs.save_panel(folder, chosen.run)
-    report.status = replace(report.status, has_panel=True)
-    evaluation = pipeline.compare(chosen, on_progress=report, should_stop=stop)
-    report(Progress("saving", 0, 1, "Saving the scores"))
-    runs.save_evaluation(folder, replace(chosen.run, evaluation=evaluation))
+    checkpoints = checkpoints_in(folder)
+    report.begin_history(checkpoints.last.values["history"] if checkpoints.last else [])
+    chosen = pipeline.choose_panel(data, config, on_progress=report, should_stop=stop, checkpoints=checkpoints)
+    profiles = profile(chosen.problem, chosen.order)
+    with report.writing:
+        runs.save_panel(folder, chosen.run)
+        exploration.save_profiles(folder, profiles)
+        report.status = replace(report.status, has_panel=True)
+    score = report.status.score
+    if not (folder / "metrics.json").exists():  # an earlier process may have come as far as this
+        evaluation = pipeline.compare(chosen, on_progress=report, should_stop=stop)
+        report(Progress("saving", 0, 1, "Saving the scores"))
+        score = headline_score(evaluation.scores)
+        with report.writing:
+            runs.save_evaluation(folder, replace(chosen.run, evaluation=evaluation))
+            report.status = replace(report.status, score=score)
+    if config.evaluation.maps == "yes":
+        panel = (chosen.problem, chosen.run.model, chosen.order)
+        exploration.save_maps(folder, draw_maps(*panel, seed=config.seed, on_progress=report, should_stop=stop))
+    return score
+
+
+def _kept(folder: Path, status: Status) -> str:
+    """What a stopped run leaves behind."""
+    if not status.has_panel:
+        return "No panel was chosen yet."
+    if (folder / "metrics.json").exists():
+        return "The panel and its scores are kept; the maps are not drawn."
+    return "The panel is kept; its scores are not complete."
 
 
 def main() -> int:
     """Run the folder named on the command line; exit 0 whatever the run's own ending, which its status tells."""
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
-    carry_out(Path(sys.argv[1]), should_stop=lambda: bool(asked))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # held back by whoever started this process
+    folder = Path(sys.argv[1])
+    try:
+        carry_out(folder, on_progress=_Log(), should_stop=lambda: bool(asked), own_process=True)
+    except RunError as error:
+        print(f"yoto: {error}", file=sys.stderr)
+        return 1
+    finally:
+        queue.tend(folder.parent)
     return 0
+
+
+class _Log:
+    """One line of the log for every phase and every new message."""
+
+    def __init__(self) -> None:
+        self.said = ("", "")
+
+    def __call__(self, progress: Progress) -> None:
+        now = (progress.phase, progress.message)
+        if now != self.said:
+            with contextlib.suppress(OSError):  # a full disk, which the work itself will meet
+                print(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {progress.phase}: {progress.message}", flush=True)
+            self.said = now
 
 
 if __name__ == "__main__":

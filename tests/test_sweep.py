@@ -1,0 +1,120 @@
+"""One design trained several times over: what is planned, how far it is, and how it compares."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from tests.shared_runs import AGE, CONDITION, TYPE, config_for, finished, save, toy_dataset, toy_on_disk
+from yoto_core import jobs, runs, sweep
+from yoto_core.errors import ConfigError
+from yoto_core.folders import runs_folder, write_json
+from yoto_core.history import headline_score, history, history_row
+from yoto_core.labels import Label
+from yoto_core.plots.sweep import sweep_figure
+from yoto_core.status import Status, last_word, read_status, write_status
+from yoto_core.sweep import Sweep, comparison, standing, start_sweep, stop_sweep, summary
+
+CONFIG = config_for(TYPE, CONDITION, AGE, panel_size=8)
+ALL = ("cell_type", "condition", "age")
+
+
+def test_one_training_serves_every_smaller_size():
+    (planned,) = Sweep((4, 8, 2), (0,), (ALL,)).plan(CONFIG)
+    assert planned == CONFIG
+
+
+def test_each_size_is_trained_only_when_asked_for():
+    planned = Sweep((8, 4, 4), (0, 1), (ALL, ("age",)), each_size=True).plan(CONFIG)
+    varied = [(c.selector.panel_size, c.seed, tuple(task.obs for task in c.tasks)) for c in planned]
+    assert varied == [(size, seed, names) for names in (ALL, ("age",)) for size in (4, 8) for seed in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        (Sweep((), (0,), (ALL,)), "The comparison is empty."),
+        (Sweep((4,), tuple(range(200)), (ALL,)), "The comparison needs 200 trainings."),
+        (Sweep((4,), (0,), (("nothing",),)), "No task is chosen."),
+        (Sweep((5000,), (0,), (ALL,)), "Panel size"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_one_sentence(wanted, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        wanted.plan(CONFIG)
+
+
+@pytest.fixture
+def _never_started(monkeypatch):
+    monkeypatch.setattr(sweep.queue, "tend", lambda _runs=None: None)
+
+
+@pytest.mark.usefixtures("_never_started")
+def test_a_sweep_is_one_job_of_many_runs():
+    wanted = Sweep((4, 8), (0, 1), (ALL, ("age",)))
+    sweep_id = start_sweep(
+        wanted, CONFIG, data_path=toy_on_disk(), data_name="toy", data_digest=toy_dataset().digest, owner="anna"
+    )
+    rows = history("anna")
+    assert len(rows) == 4
+    assert {row.label for row in rows} == {Label(owner="anna", sweep=sweep_id, sizes=(4, 8))}
+    assert all(row.status.waiting for row in rows)
+    assert (standing(rows).done, standing(rows).ended, standing(rows).live) == (0.0, 0, True)
+    table = comparison(rows)
+    assert set(table["genes"]) == {4, 8}
+    assert table["value"].isna().all()
+    assert summary(table).empty
+    stop_sweep(rows)
+    assert {row.status.state for row in history()} == {"stopped"}
+    assert standing(history()).done == 1.0
+
+
+def test_half_of_a_run_is_scoring():
+    folder = runs.create_run(CONFIG, data_path=toy_on_disk(), data_name="toy", data_digest="0")
+    write_status(folder, Status(state="running", phase="scoring", done=1, total=2, pid=1))
+    row = replace(history_row(folder), status=last_word(folder))
+    assert 0.6 < standing([row]).done < 0.9
+
+
+@pytest.fixture
+def compared():
+    """Two finished runs of one sweep that differ in seed, with scores at two sizes."""
+    for seed in (0, 1):
+        folder = save(replace(finished(), config=replace(finished().config, seed=seed)))
+        write_json(folder / "label.json", Label(sweep="a" * 32, sizes=(4, 8)).__dict__)
+        write_status(folder, replace(last_word(folder), score=headline_score(finished().evaluation.scores)))
+    return history()
+
+
+def test_every_size_and_task_of_every_run_is_compared(compared):
+    table = comparison(compared)
+    assert len(table) == 2 * 2 * 3
+    curve = finished().evaluation.sizes
+    wanted = curve[(curve["part"] == "held-out") & (curve["judge"] == "yoto") & (curve["size"] == 4)]
+    found = table[(table["genes"] == 4) & (table["seed"] == 0)]
+    assert dict(zip(found["task"], found["value"], strict=True)) == pytest.approx(
+        dict(zip(wanted["task"], wanted["value"], strict=True))
+    )
+
+
+def test_repeats_are_summarised(compared):
+    found = summary(comparison(compared))
+    assert len(found) == 2 * 3
+    assert set(found["seeds"]) == {2}
+    assert (found["lowest"] <= found["mean"]).all()
+    assert (found["mean"] <= found["highest"]).all()
+
+
+def test_the_chart_draws_a_line_per_task(compared):
+    figure = sweep_figure(summary(comparison(compared)), "light")
+    assert {trace.name for trace in figure.data} == set(ALL)
+    assert list(figure.data[0].x) == [4, 8]
+    assert not sweep_figure(pd.DataFrame(columns=["tasks", "task", "genes", "mean", "lowest", "highest"]), "dark").data
+
+
+@pytest.mark.usefixtures("_never_started")
+def test_a_run_of_a_sweep_is_stopped_like_any_other():
+    start_sweep(Sweep((4,), (0,), (ALL,)), CONFIG, data_path=toy_on_disk(), data_name="toy", data_digest="0")
+    (row,) = history()
+    jobs.stop(runs_folder() / row.run_id)
+    assert read_status(runs_folder() / row.run_id).state == "stopped"
