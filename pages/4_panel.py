@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import downloads, messages, nav, state
+from pages.ui import downloads, explored, gene_views, messages, nav, state
 from yoto_core import report
 
 nav.ensure_router()
@@ -18,26 +18,24 @@ st.text(report.describe_design(run.config))
 for sentence in report.verdicts(run):
     st.text(sentence)
 
-wanted = st.text_input("Find a gene", placeholder="symbol or Ensembl id", key="find")
-table = report.find_rows(run.panel_table, wanted)
-st.dataframe(
-    table,
-    hide_index=True,
-    width="stretch",
-    height=min(38 + 35 * max(1, len(table)), 720),
-    column_order=["rank", "gene", "gene_id", "tasks", "score", "reason"],
-    column_config={
-        "rank": st.column_config.NumberColumn("Rank", width="small"),
-        "gene": st.column_config.TextColumn("Gene", width="small"),
-        "gene_id": "Ensembl id",
-        "tasks": st.column_config.TextColumn(
-            "Needed for", help="Tasks whose score falls when this gene alone is missing."
-        ),
-        "score": st.column_config.NumberColumn("Score", format="%.2f", help="The model's score of the gene."),
-        "reason": st.column_config.TextColumn("Why it is here", width="large"),
-    },
-    key="genes",
-    alt="The genes of the panel, best first",
-)
+profiles = None
+with messages.errors_shown(stop=False):
+    profiles = explored.profiles()
+gene = gene_views.gene_table(run, profiles)
 downloads.panel_buttons(run, state.run_folder())
-nav.next_button("See how well it predicts", "Metrics")
+
+if profiles is not None:
+    card, patterns, redundancy = st.tabs(
+        ["One gene", "All genes by class", "Genes that repeat each other"], on_change="rerun", key="panel_tabs"
+    )
+    if card.open:
+        with card:
+            st.caption("Choose a row of the table above to see its gene here.")
+            gene_views.card(run, profiles, gene)
+    if patterns.open:
+        with patterns:
+            gene_views.patterns(run, profiles)
+    if redundancy.open:
+        with redundancy:
+            gene_views.redundancy(run, profiles)
+nav.next_button("See it on the maps", "Maps")

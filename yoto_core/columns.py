@@ -91,3 +91,12 @@ def _describe(name: str, values: pd.Series) -> Column:
     if kind == "regression":
         return advise("task", f"numbers from {values.min():g} to {values.max():g}", rank)
     return advise("task", f"{levels} classes, the smallest with {smallest:,} cell{'s' if smallest != 1 else ''}", rank)
+
+
+def values_to_paint(column: pd.Series) -> pd.Series:
+    """A column as a map shows it: numbers with many values stay numbers (float), all else becomes text; gaps stay gaps."""
+    column = column.reset_index(drop=True)
+    is_number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    if is_number and column.nunique() > MIN_NUMBERS:
+        return column.astype(float)
+    return column.astype(object).where(column.notna(), None).map(lambda value: None if value is None else str(value))

@@ -92,6 +92,18 @@ def log_normalise(matrix: sparse.csr_matrix, kind: MatrixKind) -> sparse.csr_mat
     return sparse.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
+def gene_values(data: Dataset, name: str) -> np.ndarray | None:
+    """(cells,) log-normalised expression of one gene by symbol or id; None where the data do not have it."""
+    found = match_genes([name], data.genes).found
+    if not found:
+        return None
+    values = data.matrix[:, found[0]].toarray().ravel().astype(np.float64)
+    if data.kind == "counts":
+        totals = np.asarray(data.matrix.sum(axis=1), dtype=np.float64).ravel()
+        values *= np.divide(TARGET_SUM, totals, out=np.zeros_like(totals), where=totals > 0)
+    return values if data.kind == "log-normalised" else np.log1p(values)
+
+
 def _listed(data: Dataset, names: tuple[str, ...], verb: str) -> tuple[int, ...]:
     match = match_genes(names, data.genes)
     if match.missing:

@@ -1,12 +1,15 @@
 """Files to take away; each is made when it is asked for."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from yoto_core import export
 from yoto_core.pipeline import Run
+from yoto_core.plots import vector
 
 
 def panel_buttons(run: Run, folder: Path) -> None:
@@ -18,9 +21,24 @@ def panel_buttons(run: Run, folder: Path) -> None:
         _button("Cells × panel (.h5ad)", lambda: export.panel_h5ad(run, folder), f"{name}.h5ad", "application/x-hdf5")
 
 
+def file_button(label: str, make: Callable[[], str | bytes], file_name: str, mime: str) -> None:
+    """Any file, made when it is asked for."""
+    _button(label, make, file_name, mime)
+
+
 def table_button(label: str, table: pd.DataFrame, file_name: str) -> None:
     """A table as CSV."""
     _button(label, lambda: table.to_csv(index=False), file_name, "text/csv")
+
+
+def figure_buttons(figure: go.Figure, table: pd.DataFrame | None, name: str) -> None:
+    """A figure as SVG, PDF and PNG, and the table behind it as CSV."""
+    kinds = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
+    with st.container(horizontal=True, gap="small"):
+        if table is not None:
+            _button("CSV", lambda: table.to_csv(index=False), f"{name}.csv", "text/csv")
+        for form, mime in kinds.items():
+            _button(form.upper(), lambda form=form: vector.draw(figure, form), f"{name}.{form}", mime)
 
 
 def _button(label: str, make: object, file_name: str, mime: str) -> None:

@@ -37,8 +37,16 @@ STEPS = (
     Step("pages/3_train.py", "Train", "train", ":material/play_circle:", "Prepare", "Let the model choose the genes."),
     Step("pages/4_panel.py", "Panel", "panel", ":material/format_list_numbered:", "Explore", "The genes to order, and why."),
     Step(
+        "pages/5_maps.py", "Maps", "maps", ":material/scatter_plot:", "Explore",
+        "The same cells by all genes and by the panel alone.",
+    ),
+    Step(
         "pages/6_metrics.py", "Metrics", "metrics", ":material/monitoring:", "Explore",
         "How well the panel predicts cells it has never seen.",
+    ),
+    Step(
+        "pages/7_enrichment.py", "Enrichment", "enrichment", ":material/hub:", "Explore",
+        "What the chosen genes are known for.",
     ),
 )  # fmt: skip
 

@@ -4,6 +4,7 @@ The session holds ids and the design; the data lie in a cache keyed by their con
 `?run=` in the address bring a refreshed tab, or a colleague's, back to the same place.
 """
 
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,20 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from yoto_core import library, pipeline
 from yoto_core.checks import Finding, check_data
 from yoto_core.config import RunConfig
-from yoto_core.errors import RunError, YotoError
+from yoto_core.errors import DataError, RunError, YotoError
 from yoto_core.folders import read_json
 from yoto_core.folders import run_folder as folder_of
 from yoto_core.pipeline import Run
 from yoto_core.reading import Dataset, read_dataset
 from yoto_core.report import describe_data
 from yoto_core.runs import load_run
+from yoto_core.selection import Outline
 
 _DATA, _MATRIX, _CONFIG, _RUN, _NOTICE, _UPLOAD = "data_key", "matrix", "config", "run_id", "notice", "upload_id"
+_DRAFT, _ROUND, _OWNER = "draft", "design_round", "owner"
+_WATCHED, _ANNOUNCED = "watched", "announced"
+_OUTLINE = "outline"  # (run id, Outline)
+_NEW_CELLS, _NEW_UPLOAD = "new_cells", "new_upload_id"
 
 
 def follow_link() -> None:
@@ -90,7 +96,8 @@ def matrix() -> str:
 def choose_matrix(name: str) -> None:
     """Read another matrix of the same file."""
     st.session_state[_MATRIX] = name
-    st.session_state.pop(_CONFIG, None)
+    for design in (_CONFIG, _DRAFT):
+        st.session_state.pop(design, None)
 
 
 def take_upload(file: UploadedFile | None) -> bool:
@@ -103,7 +110,11 @@ def take_upload(file: UploadedFile | None) -> bool:
         return False
     key = library.keep(file, file.name)
     path, name = library.find(key)
-    _read(str(path), path.stat().st_mtime_ns, "auto", name)
+    try:
+        _read(str(path), path.stat().st_mtime_ns, "auto", name)
+    except DataError:
+        library.forget(key)
+        raise
     st.session_state[_UPLOAD] = file.file_id
     _choose_data(key)
     return True
@@ -129,6 +140,43 @@ def set_config(value: RunConfig) -> None:
     st.session_state[_CONFIG] = value
 
 
+def draft() -> RunConfig | None:
+    """What the design form said last in this tab, or None."""
+    return st.session_state.get(_DRAFT)
+
+
+def set_draft(value: RunConfig) -> None:
+    """Note what the design form says."""
+    st.session_state[_DRAFT] = value
+
+
+def design_key(digest: str) -> str:
+    """What the keys of the form's inputs begin with: another one for other data, and for a design taken from a run."""
+    return f"design_{digest[:12]}_{st.session_state.get(_ROUND, 0)}"
+
+
+def reuse_design(value: RunConfig) -> None:
+    """Begin a new design from that of a run."""
+    st.session_state[_MATRIX] = value.genes.matrix
+    st.session_state[_CONFIG] = st.session_state[_DRAFT] = value
+    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
+
+
+def owner() -> str:
+    """What tells this tab's runs from those of others: it is in no link, and forgotten with the tab."""
+    return st.session_state.setdefault(_OWNER, secrets.token_hex(16))
+
+
+def watched() -> set[str]:
+    """Runs that this tab has seen at work."""
+    return st.session_state.setdefault(_WATCHED, set())
+
+
+def announced() -> set[str]:
+    """Runs whose end this tab has told."""
+    return st.session_state.setdefault(_ANNOUNCED, set())
+
+
 def findings(value: RunConfig) -> tuple[Finding, ...]:
     """What is worth knowing about a design on the loaded data (ConfigError where it does not fit)."""
     data = dataset()
@@ -149,7 +197,9 @@ def run_folder() -> Path | None:
 def run() -> Run:
     """The open run, read back from its folder (RunError where that is not possible)."""
     folder = run_folder()
-    newest = max(path.stat().st_mtime_ns for path in folder.iterdir())
+    # Not the status, which changes with every sign of life, nor files that are being written.
+    settled = [path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "status.json"]
+    newest = max(path.stat().st_mtime_ns for path in settled)
     return _load(str(folder), newest)
 
 
@@ -162,6 +212,68 @@ def open_run(run_id: str) -> None:
     _write_link()
 
 
+def run_data(found: Run) -> Dataset | None:
+    """The data of a run as it read them, or None where they are no longer here or have changed."""
+    try:
+        path, name = library.find(dataset_key() or "")
+        data = _read(str(path), path.stat().st_mtime_ns, found.config.genes.matrix, name)
+    except YotoError:
+        return None
+    return data if data.digest == found.summary["digest"] else None
+
+
+def outline() -> Outline | None:
+    """The line drawn around cells on the maps of the open run, or None."""
+    run_id, found = st.session_state.get(_OUTLINE, (None, None))
+    return found if run_id == st.session_state.get(_RUN) else None
+
+
+def take_outline(chart: str) -> None:
+    """Callback of a chart with two maps: keep the line itself, as the points are forgotten with the next colour."""
+    selection = st.session_state[chart]["selection"]
+    drawn = [*selection.get("lasso", ()), *selection.get("box", ())]
+    if not drawn:
+        return
+    x, y, side = drawn[-1]["x"], drawn[-1]["y"], "left" if drawn[-1].get("xref", "x") == "x" else "right"
+    if len(x) == 2:  # a box is given by two corners
+        x, y = (x[0], x[1], x[1], x[0]), (y[0], y[0], y[1], y[1])
+    corners = tuple((float(a), float(b)) for a, b in zip(x, y, strict=True))
+    st.session_state[_OUTLINE] = (st.session_state.get(_RUN), Outline(side, corners))
+
+
+def forget_outline() -> None:
+    """Select nothing."""
+    st.session_state.pop(_OUTLINE, None)
+
+
+def widget(key: str, default: Any) -> Any:
+    """What an input elsewhere says, or what it would say at first."""
+    return st.session_state.get(key, default)
+
+
+def close_run() -> None:
+    """Look at no run."""
+    st.session_state.pop(_RUN, None)
+    _write_link()
+
+
+def new_cells() -> str | None:
+    """The key of the new cells to be labelled, or None."""
+    return st.session_state.get(_NEW_CELLS)
+
+
+def choose_new_cells(key: str) -> None:
+    """Label these data."""
+    st.session_state[_NEW_CELLS] = key
+
+
+def take_new_cells(file: UploadedFile | None) -> None:
+    """Keep a newly uploaded file as the new cells."""
+    if file is not None and file.file_id != st.session_state.get(_NEW_UPLOAD):
+        choose_new_cells(library.keep(file, file.name))
+        st.session_state[_NEW_UPLOAD] = file.file_id
+
+
 def theme() -> str:
     """How the browser shows the app: light or dark."""
     return st.context.theme.type or "light"
@@ -169,7 +281,7 @@ def theme() -> str:
 
 def _choose_data(key: str) -> None:
     if key != dataset_key():
-        for name in (_MATRIX, _CONFIG, _RUN):
+        for name in (_MATRIX, _CONFIG, _DRAFT, _RUN):
             st.session_state.pop(name, None)
     st.session_state[_DATA] = key
     _write_link()
@@ -181,21 +293,22 @@ def _write_link() -> None:
     st.query_params.from_dict({**others, **link()})
 
 
+# Streamlit leaves arguments that begin with _ out of a cache's key: what tells two entries apart must not.
 @st.cache_resource(max_entries=3, show_spinner="Reading the data …")
-def _read(path: str, _changed: int, matrix: str, name: str) -> Dataset:
+def _read(path: str, changed: int, matrix: str, name: str) -> Dataset:
     return read_dataset(path, matrix=matrix, name=name)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _facts(_digest: str, *, _data: Dataset) -> dict[str, Any]:
+def _facts(digest: str, *, _data: Dataset) -> dict[str, Any]:
     return describe_data(_data)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _load(folder: str, _changed: int) -> Run:
+def _load(folder: str, changed: int) -> Run:
     return load_run(folder)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Checking the design …")
-def _design(_digest: str, value: RunConfig, *, _data: Dataset) -> tuple[Finding, ...]:
+def _design(digest: str, value: RunConfig, *, _data: Dataset) -> tuple[Finding, ...]:
     return pipeline.design(_data, value).findings

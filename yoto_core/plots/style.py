@@ -19,6 +19,13 @@ def literal(text: str) -> str:
     return str(text).replace("&", "&amp;").replace("<", "&lt;")
 
 
+def ground_scale(theme: Theme) -> list[list[float | str]]:
+    """A colour scale for amounts that begins with the ground: nothing is there where nothing is seen."""
+    if theme == "light":
+        return [[0, "#ffffff"], [0.5, "#7fb6d8"], [1, "#0b4a70"]]
+    return [[0, "#12181d"], [0.5, "#2f6d94"], [1, "#a8dcff"]]
+
+
 def styled(figure: go.Figure, theme: Theme, *, height: int = 320) -> go.Figure:
     """The same figure with the project's fonts, grid and margins on a transparent ground."""
     axis = {"gridcolor": GRID[theme], "zerolinecolor": GRID[theme], "linecolor": GRID[theme], "automargin": True}

@@ -1,0 +1,239 @@
+"""The parts of the Maps page: what colours the cells, the two maps, the selection, and the numbers beside the pictures."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.ui import downloads, explored, messages, state
+from yoto_core import stored
+from yoto_core.columns import values_to_paint
+from yoto_core.embedding import Maps
+from yoto_core.errors import DataError
+from yoto_core.pipeline import Run
+from yoto_core.plots.maps import DRAWN, Paint, map_figure, map_table
+from yoto_core.preprocess import gene_values
+from yoto_core.selection import Outline, describe
+from yoto_core.sentences import map_sentences
+
+PERCENT = st.column_config.NumberColumn(format="%.0f %%")
+ALL, PANEL = "all candidate genes", "the panel"
+RIGHT = {"right": "#0072B2", "wrong": "#D55E00"}
+
+
+def paint_input(run: Run, maps: Maps) -> Paint:
+    """What colours the cells: labels, the model's answers, a gene, or any column of the file."""
+    data = state.run_data(run)
+    kinds = [
+        "Label",
+        "Prediction",
+        "Right or wrong",
+        "Certainty",
+        "Gene",
+        *(["Other column"] if data is not None else []),
+    ]
+    first, second, third, fourth = st.columns([3, 3, 3, 2])
+    with first:
+        kind = st.selectbox("Colour by", kinds, key="map_kind", persist_state="session")
+    with second:
+        if kind == "Gene":
+            what = st.selectbox(
+                "Gene", run.panel.genes, key="map_gene", accept_new_options=data is not None, persist_state="session",
+                help="A gene of the panel; or type the symbol of any other gene.",
+            )  # fmt: skip
+        elif kind == "Other column":
+            what = st.selectbox("Column", list(data.obs.columns), key="map_column", persist_state="session")
+        else:
+            what = st.selectbox(
+                "Task", [task.obs for task in run.config.tasks], key="map_task", persist_state="session"
+            )
+    with fourth:
+        explored.look_input()
+    if kind == "Gene":
+        return Paint(what, _gene(run, maps, what))
+    if kind == "Other column":
+        return _column(run, data.obs[what].iloc[maps.cells["cell_index"]], what)
+    with third:
+        everyone = kind == "Label" or not st.checkbox(
+            "Held-out cells only", value=True, key="map_held_out", help="The model has seen the labels of all others."
+        )
+    return _answers(run, maps, kind, what, everyone=everyone)
+
+
+def left_map_input(run: Run, maps: Maps) -> tuple[np.ndarray, str]:
+    """Places of the cells on the left map, and its title: UMAP of all genes, or an embedding of the file."""
+    data = state.run_data(run)
+    names = stored.embedding_names(state.dataset_path(), data.n_cells) if data is not None else ()
+    title = f"UMAP of {ALL}" + (
+        f" ({maps.genes_all:,} most variable)" if maps.genes_all < run.summary["candidate_genes"] else ""
+    )
+    if not names:
+        return maps.cells[["all_x", "all_y"]].to_numpy(), title
+    chosen = st.selectbox("Left map", [title, *names], key="map_left", persist_state="session")
+    if chosen == title:
+        return maps.cells[["all_x", "all_y"]].to_numpy(), title
+    return stored.read_embedding(state.dataset_path(), chosen)[maps.cells["cell_index"]], f"{chosen} of the file"
+
+
+def inside(maps: Maps, places: np.ndarray, outline: Outline | None) -> np.ndarray | None:
+    """Which mapped cells lie in the drawn line, all of them tested; None where nothing is selected."""
+    if outline is None:
+        return None
+    found = outline.holds(places if outline.side == "left" else maps.cells[["panel_x", "panel_y"]].to_numpy())
+    return found if found.any() else None
+
+
+def pictures(maps: Maps, paint: Paint, places: np.ndarray, title: str, chosen: np.ndarray | None) -> None:
+    """Both maps, linked: same cells, same colours, same selection."""
+    table = map_table(places, maps.cells[["panel_x", "panel_y"]].to_numpy(), paint, chosen)
+    figure = map_figure(table, paint, (title, f"UMAP of {PANEL} ({maps.expression.shape[1]:,} genes)"), state.theme())
+    st.plotly_chart(
+        figure, key="maps", on_select=lambda: state.take_outline("maps"), selection_mode=("lasso", "box"),
+        config={"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["toImage"]},
+        alt=messages.plain(f"Two maps of the same cells, coloured by {paint.title}"),
+    )  # fmt: skip
+    total = len(maps.cells)
+    drawn = (
+        f"Showing {len(table):,} of {total:,} cells; the selection and all numbers use all {total:,}."
+        if total > DRAWN
+        else f"{total:,} cells."
+    )
+    more = f" Drawn from the {maps.of_cells:,} cells of the data." if maps.of_cells > total else ""
+    st.caption(
+        f"{drawn}{more} Draw around cells on either map to select them. Distances between far groups mean little on a UMAP."
+    )
+    downloads.figure_buttons(figure, table, "yoto_maps")
+
+
+def selection(run: Run, maps: Maps, chosen: np.ndarray) -> None:
+    """Who was selected, and how they differ from the rest."""
+    task = _task_input(run, "Describe the selection by", "selection_task")
+    found = describe(maps, chosen, task, explored.classes_of(run, task))
+    head, clear = st.columns([5, 1], vertical_alignment="bottom")
+    head.subheader(f"{found.cells:,} cells selected", anchor=False)
+    clear.button(
+        "Clear selection", icon=":material/close:", on_click=state.forget_outline, key="clear", width="stretch"
+    )
+    mine, rest = found.accuracy
+    if mine is not None:
+        against = f", of the other held-out cells {rest:.0%}" if rest is not None else ""
+        st.text(f"Of its {found.held_out[0]:,} held-out cells the model labels {mine:.0%} right{against}.")
+    left, right = st.columns(2, gap="large")
+    if len(found.shares):
+        names = {"class": "Class", "cells": "Cells", "selected": "Of the selection", "rest": "Of the rest"}
+        shares = dict.fromkeys(("Of the selection", "Of the rest"), PERCENT)
+        percent = found.shares.assign(selected=100 * found.shares["selected"], rest=100 * found.shares["rest"])
+        left.dataframe(percent.rename(columns=names), hide_index=True, width="stretch", column_config=shares)
+    names = {
+        "gene": "Gene",
+        "selected": "Mean in the selection",
+        "rest": "Mean in the rest",
+        "difference": "Difference",
+    }
+    three = {name: st.column_config.NumberColumn(format="%.2f") for name in list(names.values())[1:]}
+    right.dataframe(
+        found.genes.rename(columns=names), hide_index=True, width="stretch", column_config=three, height=300
+    )
+    with right:
+        downloads.table_button("Genes of the selection (CSV)", found.genes, "yoto_selection_genes.csv")
+
+
+def numbers(run: Run, maps: Maps) -> None:
+    """What the panel keeps, in numbers and words, overall and class by class."""
+    st.subheader("What the panel keeps", anchor=False)
+    tasks = [task for task in (t.obs for t in run.config.tasks) if task in set(maps.classes["task"])]
+    task = tasks[0] if tasks else ""
+    if len(tasks) > 1:
+        task = st.segmented_control(
+            "Classes of", tasks, default=task, required=True, format_func=messages.plain, key="kept_task"
+        )
+    here = maps.overall.set_index(["measure", "task"])
+    cards = st.columns(4)
+    kept = here.loc[("neighbours", ""), "panel"]
+    cards[0].metric("Nearest neighbours kept", f"{kept:.0%}", border=True, help=HELP["neighbours"])
+    for card, (measure, label) in zip(cards[1:], MEASURES.items(), strict=True):
+        if (measure, task) in here.index:
+            row = here.loc[(measure, task)]
+            card.metric(
+                label,
+                f"{row['panel']:.2f}",
+                f"all genes {row['all']:.2f}",
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+                help=HELP[measure],
+            )
+    for sentence in map_sentences(maps, task):
+        st.text(sentence)
+    if not task:
+        return
+    table = maps.classes[maps.classes["task"] == task].drop(columns="task")
+    table = table.assign(lost=table["purity_all"] - table["purity_panel"]).sort_values("lost", ascending=False)
+    percents = ["purity_all", "purity_panel", "lost", "mixes_share"]
+    st.dataframe(
+        table.assign(**{name: 100 * table[name] for name in percents}), hide_index=True, width="stretch", height=min(740, 38 + 35 * len(table)),
+        column_order=["class", "cells", "purity_all", "purity_panel", "lost", "mixes_with", "mixes_share", "silhouette_all", "silhouette_panel"],
+        column_config={
+            "class": "Class", "cells": st.column_config.NumberColumn("Cells", format="localized"),
+            "purity_all": st.column_config.NumberColumn("Own kind nearby, all genes", format="%.0f %%", help=HELP["purity"]),
+            "purity_panel": st.column_config.NumberColumn("Own kind nearby, panel", format="%.0f %%", help=HELP["purity"]),
+            "lost": st.column_config.NumberColumn("Lost", format="%.0f %%"), "mixes_with": "Mixes most with",
+            "mixes_share": st.column_config.NumberColumn("Share of that nearby", format="%.0f %%"),
+            "silhouette_all": st.column_config.NumberColumn("Silhouette, all genes", format="%.2f"),
+            "silhouette_panel": st.column_config.NumberColumn("Silhouette, panel", format="%.2f"),
+        },
+        alt="Per class how well it stays together",
+    )  # fmt: skip
+    downloads.table_button("Classes on the maps (CSV)", table, "yoto_map_classes.csv")
+
+
+MEASURES = {"ari": "Clusters match classes (ARI)", "nmi": "Shared information (NMI)", "silhouette": "Silhouette"}
+HELP = {
+    "neighbours": "Of each cell's 30 nearest cells by all genes, the share that is among its 30 nearest by the panel.",
+    "ari": "Adjusted Rand index of k-means clusters (as many as classes) and the classes: 1 is equal, 0 is chance.",
+    "nmi": "Normalised mutual information of the same clusters and the classes, 0 to 1.",
+    "silhouette": "How much nearer cells are to their own class than to the next: 1 apart, 0 touching, below 0 mixed."
+    " From at most 4,000 cells.",
+    "purity": "Of the 30 nearest labelled cells of a cell of this class, the share that is of the same class.",
+}
+
+
+def _task_input(run: Run, label: str, key: str) -> str:
+    tasks = [task.obs for task in run.config.tasks]
+    if len(tasks) == 1:
+        return tasks[0]
+    return st.segmented_control(label, tasks, default=tasks[0], required=True, format_func=messages.plain, key=key)
+
+
+def _gene(run: Run, maps: Maps, name: str) -> pd.Series:
+    if name in maps.expression:
+        return maps.expression[name]
+    data = state.run_data(run)
+    values = gene_values(data, name) if data is not None else None
+    if values is None:
+        raise DataError(f"There is no gene {name} in the data.", hint="Check the spelling, or choose a panel gene.")
+    return pd.Series(values[maps.cells["cell_index"]])
+
+
+def _column(run: Run, values: pd.Series, name: str) -> Paint:
+    painted = values_to_paint(values)
+    if pd.api.types.is_numeric_dtype(painted):
+        return Paint(name, painted)
+    classes = sorted(painted.dropna().unique())
+    return Paint(name, painted, explored.colors(run, name, classes))
+
+
+def _answers(run: Run, maps: Maps, kind: str, task: str, *, everyone: bool) -> Paint:
+    cells, classes = maps.cells, explored.classes_of(run, task)
+    true, predicted = cells[f"{task} true"], cells[f"{task} predicted"]
+    shown = pd.Series(True, index=cells.index) if everyone else cells["part"] == "held-out"
+    if kind in ("Label", "Prediction"):
+        values = true if kind == "Label" else predicted
+        return Paint(
+            f"{task}, {kind.lower()}", values.where(shown), explored.colors(run, task, classes) if classes else None
+        )
+    if kind == "Right or wrong" and classes:
+        verdict = pd.Series(np.where(true == predicted, "right", "wrong"), index=cells.index)
+        return Paint(f"{task}, right or wrong", verdict.where(shown & true.notna()), {**RIGHT, "(missing)": "#9aa5ad"})
+    if kind == "Certainty" and classes:
+        return Paint(f"{task}, certainty", cells[f"{task} probability"].where(shown))
+    return Paint(f"{task}, error", (predicted - true).abs().where(shown))

@@ -1,0 +1,202 @@
+"""A plotly figure as SVG, PDF or PNG, drawn again by matplotlib: plotly's own export would need a browser.
+
+Knows the kinds of marks that this project's figures are made of: points, lines, bars, heat maps and violins.
+"""
+
+import html
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
+from matplotlib.figure import Figure
+from plotly.colors import get_colorscale
+
+Format = Literal["svg", "pdf", "png"]
+WIDTH = 11.0  # inches
+PIXELS = 96.0  # of a plotly figure per inch
+INK = "#1b2730"
+
+
+def draw(figure: go.Figure, form: Format) -> bytes:
+    """The figure on white ground, its marks as on the screen; points of large maps are drawn as one picture."""
+    height = max(3.0, (figure.layout.height or 450) / PIXELS)
+    canvas = Figure(figsize=(WIDTH, height), dpi=200, layout="constrained")
+    names = sorted({getattr(trace, "xaxis", None) or "x" for trace in figure.data}, key=lambda name: (len(name), name))
+    axes = dict(zip(names, canvas.subplots(1, len(names), squeeze=False)[0], strict=True)) if names else {}
+    for name, ax in axes.items():
+        _Axis(ax, figure, name).draw(t for t in figure.data if (getattr(t, "xaxis", None) or "x") == name)
+    out = io.BytesIO()
+    canvas.savefig(out, format=form, metadata={"Date": None} if form == "svg" else None)
+    return out.getvalue()
+
+
+class _Axis:
+    """One pair of axes: turns category names into places as plotly does, then draws trace by trace."""
+
+    def __init__(self, ax: Axes, figure: go.Figure, name: str) -> None:
+        self.ax, self.figure = ax, figure
+        self.layout = {"x": figure.layout[f"xaxis{name[1:]}"], "y": figure.layout[f"yaxis{name[1:]}"]}
+        self.name = name
+        self.places: dict[str, dict[str, int]] = {"x": {}, "y": {}}
+        for side, layout in self.layout.items():
+            for value in layout.categoryarray if layout.categoryarray is not None else ():
+                self.places[side].setdefault(str(value), len(self.places[side]))
+
+    def draw(self, traces: Iterable[Any]) -> None:
+        for trace in traces:
+            if trace.type in ("scatter", "scattergl"):
+                self._points(trace)
+            elif trace.type == "bar":
+                self._bars(trace)
+            elif trace.type == "heatmap":
+                self._heat(trace)
+            elif trace.type == "violin":
+                self._violin(trace)
+        self._finish()
+
+    def _at(self, side: str, values: Sequence[Any] | None) -> np.ndarray:
+        """Numbers as they are, names as their places."""
+        values = [] if values is None else list(values)
+        if self.layout[side].type != "category" and not any(isinstance(value, str) for value in values):
+            return np.array([np.nan if value is None else value for value in values], dtype=float)
+        known = self.places[side]
+        return np.array([known.setdefault(str(value), len(known)) for value in values], dtype=float)
+
+    def _points(self, trace: Any) -> None:
+        x, y = self._at("x", trace.x), self._at("y", trace.y)
+        mode, label = trace.mode or "lines", _text(trace.name) if trace.showlegend is not False and trace.name else None
+        if trace.fill == "toself":
+            self.ax.fill(x, y, color=_color(trace.fillcolor), linewidth=0)
+            return
+        line = trace.line.color or (trace.marker.color if isinstance(trace.marker.color, str) else None)
+        if "lines" in mode:
+            style = {"dash": "--", "dot": ":"}.get(trace.line.dash, "-")
+            self.ax.plot(x, y, style, color=_color(line), linewidth=(trace.line.width or 2) * 0.7, label=label)
+            label = None
+        if "markers" in mode and len(x):
+            sizes = np.square(np.asarray(trace.marker.size if trace.marker.size is not None else 6, dtype=float) * 0.75)
+            hollow = trace.marker.symbol == "circle-open"
+            colors = {"facecolors": "none", "edgecolors": _color(trace.marker.color)} if hollow else self._shades(trace)
+            many = len(x) > 2_000
+            drawn = self.ax.scatter(
+                x, y, s=sizes, linewidths=1 if hollow else 0, rasterized=many, label=label, **colors
+            )
+            if trace.marker.showscale or (trace.marker.colorbar.title.text and trace.marker.showscale is None):
+                self._colorbar(drawn, trace.marker.colorbar)
+        if trace.error_x.array is not None:
+            spread = [list(trace.error_x.arrayminus), list(trace.error_x.array)]
+            self.ax.errorbar(
+                x, y, xerr=np.abs(spread), fmt="none", ecolor=_color(trace.error_x.color or line), capsize=3
+            )
+        if "text" in mode and trace.text is not None:
+            for place, text in zip(zip(x, y, strict=True), trace.text, strict=True):
+                self.ax.annotate(_text(text), place, xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8)
+
+    def _shades(self, trace: Any) -> dict[str, Any]:
+        color = trace.marker.color
+        alpha = trace.marker.opacity if isinstance(trace.marker.opacity, float) else None
+        if color is None or isinstance(color, str):
+            return {"color": [_color(color)], "alpha": alpha}
+        if len(color) and isinstance(color[0], str):
+            return {"color": [_color(value) for value in color], "alpha": alpha}
+        shades = {"c": np.asarray(color, dtype=float), "cmap": _scale(trace.marker.colorscale), "alpha": alpha}
+        return {**shades, "vmin": trace.marker.cmin, "vmax": trace.marker.cmax}
+
+    def _bars(self, trace: Any) -> None:
+        x, y, colors = self._at("x", trace.x), self._at("y", trace.y), trace.marker.color
+        shades = (
+            [_color(value) for value in colors]
+            if colors is not None and not isinstance(colors, str)
+            else _color(colors)
+        )
+        bars = self.ax.barh(y, x, color=shades) if trace.orientation == "h" else self.ax.bar(x, y, color=shades)
+        if trace.text is not None:
+            self.ax.bar_label(bars, [_text(text) for text in trace.text], fontsize=8, padding=2)
+
+    def _heat(self, trace: Any) -> None:
+        x, y = self._at("x", trace.x), self._at("y", trace.y)
+        values = np.asarray(trace.z, dtype=float)
+        grid = np.full((int(y.max()) + 1, int(x.max()) + 1), np.nan)
+        grid[np.ix_(y.astype(int), x.astype(int))] = values
+        drawn = self.ax.imshow(grid, cmap=_scale(trace.colorscale), vmin=trace.zmin, vmax=trace.zmax, aspect="auto")
+        self._colorbar(drawn, trace.colorbar)
+        if trace.text is not None:
+            middle = (drawn.norm.vmin + drawn.norm.vmax) / 2
+            for (row, column), text in np.ndenumerate(np.asarray(trace.text)):
+                color = "white" if values[row, column] > middle else INK
+                self.ax.text(x[column], y[row], _text(text), ha="center", va="center", fontsize=7, color=color)
+
+    def _violin(self, trace: Any) -> None:
+        values = np.asarray(trace.y, dtype=float)
+        place = self._at("x", [trace.name])[0]
+        if len(values) > 1 and np.ptp(values) > 0:
+            parts = self.ax.violinplot([values], [place], widths=0.9, showextrema=False, showmeans=True)
+            for body in parts["bodies"]:
+                body.set(facecolor=_color(trace.fillcolor), alpha=0.75)
+            parts["cmeans"].set(color=INK)
+        else:
+            self.ax.plot(np.full(len(values), place), values, "_", color=_color(trace.fillcolor))
+
+    def _colorbar(self, drawn: Any, bar: Any) -> None:
+        title = _text(bar.title.text or "").replace("<br>", "\n")
+        self.ax.figure.colorbar(drawn, ax=self.ax, shrink=0.6).set_label(title, fontsize=8, parse_math=False)
+
+    def _finish(self) -> None:
+        ax = self.ax
+        for side, layout, known in ((side, self.layout[side], self.places[side]) for side in ("x", "y")):
+            axis = ax.xaxis if side == "x" else ax.yaxis
+            if layout.type == "log":
+                (ax.set_xscale if side == "x" else ax.set_yscale)("log")
+            if known:
+                axis.set_ticks(
+                    list(known.values()), [_text(name) for name in known], fontsize=7 if len(known) > 30 else 9
+                )
+            if layout.title.text:
+                axis.set_label_text(_text(layout.title.text), parse_math=False)
+            if layout.visible is False:
+                axis.set_visible(False)
+        for label in (*ax.get_xticklabels(), *ax.get_yticklabels()):
+            label.set_parse_math(False)
+        if self.places["x"]:
+            ax.tick_params("x", rotation=90 if len(self.places["x"]) > 6 else 45)
+        if self.layout["y"].autorange == "reversed" and not ax.yaxis_inverted():
+            ax.invert_yaxis()
+        ax.spines[["top", "right"]].set_visible(False)
+        if self.layout["x"].visible is False:
+            ax.spines[:].set_visible(False)
+        self._notes()
+        if ax.get_legend_handles_labels()[1]:
+            legend = ax.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=4)
+            for text in legend.get_texts():
+                text.set_parse_math(False)
+
+    def _notes(self) -> None:
+        for note in self.figure.layout.annotations:
+            if note.xref == self.name and note.text and note.yref == f"y{self.name[1:]}":
+                self.ax.text(
+                    note.x, note.y, _text(note.text), ha="center", va="center", fontsize=8, parse_math=False,
+                    bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1},
+                )  # fmt: skip
+
+
+def _text(text: Any) -> str:
+    return html.unescape(str(text))
+
+
+def _color(color: str | None) -> Any:
+    """A colour of plotly's as matplotlib takes it: also rgb(…) and rgba(…)."""
+    if color is None:
+        return "#0072B2"
+    if color.startswith("rgb"):
+        parts = [float(part) for part in color[color.index("(") + 1 : -1].split(",")]
+        return (*(part / 255 for part in parts[:3]), *(parts[3:] or [1.0]))
+    return to_rgba(color)
+
+
+def _scale(scale: Any) -> LinearSegmentedColormap:
+    stops = get_colorscale(scale) if isinstance(scale, str) else scale
+    return LinearSegmentedColormap.from_list("scale", [(float(stop), _color(color)) for stop, color in stops])
