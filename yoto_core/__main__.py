@@ -1,4 +1,4 @@
-"""The whole main job without a browser: `python -m yoto_core select|demo|inspect|list|show|predict`.
+"""The whole main job without a browser: `python -m yoto_core select|demo|inspect|list|show|predict|export`.
 
 Exit code 0 done, 1 a defect of ours, 2 bad input (one line on stderr), 130 stopped.
 """
@@ -141,14 +141,37 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from yoto_core import runs
-    from yoto_core.folders import write_text
-    from yoto_core.predict import predict
-    from yoto_core.reading import read_dataset
+    from yoto_core import crossstudy, export, portable, reference
 
-    table = predict(runs.load_model(_run_folder(options.run)), read_dataset(options.data))
-    write_text(Path(options.out), table.to_csv(index_label="cell"))
-    print(f"{len(table):,} cells labelled: {options.out}")
+    out = Path(options.out)
+    if out.suffix not in (".csv", ".h5ad"):
+        raise ConfigError(f"--out {out.name} is neither .csv nor .h5ad.", hint="End the name in .csv or .h5ad.")
+    saved = portable.load_model(_model_path(options.run))
+    settings = {"impute": options.impute, "threshold": options.threshold, "matrix": options.matrix}
+    with _Bar() as bar:
+        labelled, obs = saved.label_file(options.data, **settings, on_progress=bar)
+    for sentence in reference.missing_sentences(saved.costs, labelled.matching.missing):
+        print(f"missing: {sentence}", file=sys.stderr)
+    export.write_predictions(out, labelled.table, options.data, matrix=options.matrix)
+    truth = dict(pair.partition("=")[::2] for pair in options.truth)
+    truth = truth or crossstudy.comparable_tasks(saved.model, obs)
+    judged = crossstudy.judge(saved.model, labelled.table, obs, truth)
+    for finding in (*labelled.findings, *judged.findings):
+        print(f"{finding.level}: {finding.message} {finding.hint}".strip(), file=sys.stderr)
+    if labelled.shift is not None:
+        print(labelled.shift.sentence, file=sys.stderr)
+    if truth:
+        both = crossstudy.side_by_side(saved.scores, judged.scores)
+        print(both.to_string(index=False, float_format="{:.3f}".format, na_rep="–"))
+    print(f"{len(labelled.table):,} cells labelled: {out}")
+    return DONE
+
+
+def _export(options: argparse.Namespace) -> int:
+    from yoto_core import portable
+
+    path = portable.export_model(portable.load_model(_model_path(options.run)), Path(options.out))
+    print(f"The model with its card: {path}")
     return DONE
 
 
@@ -187,6 +210,10 @@ def _run_folder(name: str) -> Path:
     return Path(name) if Path(name).is_dir() else run_folder(name)
 
 
+def _model_path(name: str) -> Path:
+    return Path(name) if Path(name).is_file() else _run_folder(name)
+
+
 def _free(target: Path) -> Path:
     if target.exists():
         raise RunError(f"{target} exists already.", hint="Name a folder that does not exist yet.")
@@ -215,6 +242,13 @@ def _read_list(path: str | None) -> tuple[str, ...]:
         raise ConfigError(
             f"The gene list {path} cannot be read.", hint="Give a text file with one gene per line."
         ) from None
+
+
+def _probability(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a probability; give 0 to 1")
+    return value
 
 
 def _families(text: str) -> tuple[str, ...]:
@@ -261,9 +295,25 @@ def _parser() -> argparse.ArgumentParser:
 
     predict = commands.add_parser("predict", help="label new cells with a run's model")
     predict.set_defaults(command=_predict)
-    predict.add_argument("run", metavar="RUN")
-    predict.add_argument("data", metavar="DATA")
-    predict.add_argument("--out", required=True, metavar="FILE", help="a .csv file")
+    predict.add_argument("run", metavar="RUN", help="a run id, a run folder or a .yoto file")
+    predict.add_argument("data", metavar="DATA", help="an .h5ad file; only the panel's genes need be in it")
+    predict.add_argument(
+        "--out", required=True, metavar="FILE", help="a .csv file, or .h5ad: the data with answers in obs"
+    )
+    predict.add_argument(
+        "--threshold", type=_probability, default=0.5, metavar="P", help="“not sure” below this probability (0.5)"
+    )
+    predict.add_argument("--impute", action="store_true", help="take missing panel genes as average (training means)")
+    predict.add_argument("--matrix", default="auto", metavar="NAME", help="auto, X, raw.X or layers/NAME")
+    predict.add_argument(
+        "--truth", action="append", default=[], metavar="TASK=OBS",
+        help="score against this obs column; repeat (default: columns named like the tasks)",
+    )  # fmt: skip
+
+    export = commands.add_parser("export", help="a run's model as one file for others")
+    export.set_defaults(command=_export)
+    export.add_argument("run", metavar="RUN", help="a run id or a run folder")
+    export.add_argument("--out", required=True, metavar="FILE.yoto")
     return parser
 
 

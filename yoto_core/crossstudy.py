@@ -1,6 +1,7 @@
 """When the new cells carry labels of their own: the same scores for them, beside those of the held-out cells."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +9,6 @@ import pandas as pd
 
 from yoto_core import metrics, runtime
 from yoto_core.checks import Finding
-from yoto_core.config import RunConfig, TaskConfig
 from yoto_core.errors import DataError
 from yoto_core.model import Head
 from yoto_core.panel_model import PanelModel
@@ -28,9 +28,15 @@ class CrossStudy:
     findings: tuple[Finding, ...]
 
 
-def labelled_tasks(model: PanelModel, obs: pd.DataFrame) -> dict[str, str]:
-    """Task -> obs column for the tasks whose own column is there."""
-    return {head.task: head.task for head in model.heads if head.task in obs}
+def comparable_tasks(model: PanelModel, obs: pd.DataFrame) -> dict[str, str]:
+    """Task -> obs column of the same name, where it is there and holds labels that the model knows."""
+    found = {}
+    for head in model.heads:
+        if head.task in obs:
+            with suppress(DataError):
+                _target(head, obs[head.task], head.task)
+                found[head.task] = head.task
+    return found
 
 
 def judge(model: PanelModel, table: pd.DataFrame, obs: pd.DataFrame, columns: Mapping[str, str]) -> CrossStudy:
@@ -89,13 +95,6 @@ def side_by_side(held_out: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     both = both.rename(columns={"value": "new cells", "value held-out": "held-out cells"})
     both["change"] = both["new cells"] - both["held-out cells"]
     return both[["task", "metric", "held-out cells", "new cells", "low", "high", "change", "cells"]]
-
-
-def task_configs(model: PanelModel, config: RunConfig | None) -> tuple[TaskConfig, ...]:
-    """The model's tasks as settings, for pages that draw per task."""
-    if config is not None:
-        return config.tasks
-    return tuple(TaskConfig(obs=h.task, kind="classification" if h.classes else "regression") for h in model.heads)
 
 
 def _target(head: Head, column: pd.Series, name: str) -> tuple[Target, list[Finding]]:

@@ -7,7 +7,7 @@ import pandas as pd
 from anndata import AnnData
 
 from yoto_core.errors import DataError
-from yoto_core.folders import read_json
+from yoto_core.folders import read_json, write_whole
 from yoto_core.pipeline import Run
 from yoto_core.reading import Dataset, read_dataset
 
@@ -26,6 +26,32 @@ def panel_h5ad(run: Run, folder: Path) -> bytes:
         path = Path(scratch) / "panel.h5ad"
         panel_anndata(run, data).write_h5ad(path, compression="gzip")
         return path.read_bytes()
+
+
+def write_predictions(out: Path, table: pd.DataFrame, source: str | Path, *, matrix: str = "auto") -> None:
+    """Predictions of an .h5ad's cells as .csv, or as a copy of the chosen matrix with the predictions in obs (.h5ad)."""
+    if out.suffix == ".csv":
+        write_whole(out, lambda part: table.to_csv(part, index_label="cell"))
+    else:
+        write_whole(out, lambda part: labelled_anndata(read_dataset(source, matrix=matrix), table).write_h5ad(part))
+
+
+def predictions_h5ad(table: pd.DataFrame, source: str | Path, *, matrix: str = "auto") -> bytes:
+    """The bytes of the same .h5ad."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "predictions.h5ad"
+        write_predictions(path, table, source, matrix=matrix)
+        return path.read_bytes()
+
+
+def labelled_anndata(data: Dataset, table: pd.DataFrame) -> AnnData:
+    """The new cells with what was predicted in obs, each column under “yoto ” and its name."""
+    obs = data.obs.copy()
+    obs = obs.join(table.set_axis(obs.index, axis=0).add_prefix("yoto "))
+    # A slash in a column's name would open a folder inside the file.
+    obs.columns = obs.columns.map(lambda name: str(name).replace("/", "_"))
+    var = pd.DataFrame({"gene_ids": list(data.genes.ids)}, index=list(data.genes.symbols))
+    return AnnData(data.matrix, obs=obs, var=var)
 
 
 def panel_anndata(run: Run, data: Dataset) -> AnnData:

@@ -32,6 +32,15 @@ class Labelled:
     findings: tuple[Finding, ...]
     threshold: float
 
+    def summary(self, task: str, threshold: float) -> pd.DataFrame:
+        """Per label of a class task, the most frequent first: cells, mean probability, and cells the model is not sure of."""
+        best = self.table[f"{task} probability"]
+        rows = pd.DataFrame({"label": self.table[task].astype(str), "probability": best, "not sure": best < threshold})
+        found = rows.groupby("label").agg(**{
+            "cells": ("probability", "size"), "mean probability": ("probability", "mean"), "not sure": ("not sure", "sum"),
+        })  # fmt: skip
+        return found.sort_values("cells", ascending=False).reset_index()
+
     def at_threshold(self, threshold: float) -> pd.DataFrame:
         """The table with “not sure” flags at another threshold; nothing is predicted again."""
         flags = {

@@ -13,6 +13,7 @@ from anndata import AnnData
 from yoto_core.calibration import DEFAULT_THRESHOLD, trade_off
 from yoto_core.cells import cells_of, open_cells
 from yoto_core.crossstudy import OWN_COLUMNS, own_scores
+from yoto_core.matching import Matching, match_panel
 from yoto_core.panel_model import PanelModel
 from yoto_core.pipeline import Run
 from yoto_core.predict import Labelled, label_cells
@@ -45,6 +46,11 @@ class SavedModel:
         """
         cells = cells_of(from_anndata(adata, matrix=matrix))
         return label_cells(self.model, cells, reference=None, impute=impute, threshold=threshold).table
+
+    def match_file(self, path: str | Path, *, name: str = "") -> Matching:
+        """Which panel genes an .h5ad holds (DataError where it cannot be read or holds none)."""
+        with open_cells(path, name=name) as cells:
+            return match_panel(self.model.genes, self.model.gene_ids, cells.genes, name=cells.name)
 
     def label_file(
         self,

@@ -1,0 +1,81 @@
+"""Probabilities mean what they say, and the trade-off of a threshold is counted on held-out cells."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.shared_runs import AGE, CONDITION, TYPE, chosen, config_for
+from yoto_core.calibration import calibrated, expected_error, fit_temperature, trade_off, trade_off_sentence
+from yoto_core.panel_model import tempered
+
+
+def planted(temperature, *, cells=20_000, classes=4):
+    """Probabilities and true codes drawn from them, then made over- or under-confident by a known temperature."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, (cells, classes))
+    honest = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    true = (honest.cumsum(1) > rng.random((cells, 1))).argmax(1)
+    return tempered(honest, 1 / temperature), true
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 4.0])
+def test_the_planted_temperature_is_found(temperature):
+    probabilities, true = planted(temperature)
+    assert fit_temperature(probabilities, true) == pytest.approx(temperature, rel=0.05)
+
+
+def test_calibration_brings_stated_probabilities_to_the_share_that_is_right():
+    probabilities, true = planted(3.0)
+    mended = tempered(probabilities, fit_temperature(probabilities, true))
+    before, after = (expected_error(p.max(1), p.argmax(1) == true) for p in (probabilities, mended))
+    assert before > 0.1
+    assert after < 0.02
+
+
+@pytest.mark.parametrize("temperature", [0.3, 5.0])
+def test_a_temperature_changes_no_label_and_keeps_sums_at_one(temperature):
+    probabilities, _ = planted(1.0, cells=500)
+    changed = tempered(probabilities, temperature)
+    assert (changed.argmax(1) == probabilities.argmax(1)).all()
+    assert np.allclose(changed.sum(1), 1)
+
+
+def test_a_run_carries_a_temperature_per_class_task_and_none_for_numbers():
+    found = chosen(config_for(TYPE, CONDITION, AGE, panel_size=4))
+    by_task = {head.task: head.temperature for head in found.run.model.heads}
+    assert by_task["cell_type"] != 1.0
+    assert by_task["age"] == 1.0
+    assert calibrated(found.run.model, found.problem, found.order).genes == found.run.model.genes
+
+
+PREDICTIONS = pd.DataFrame(
+    {
+        "t true": ["a", "a", "b", "b", None],
+        "t predicted": ["a", "b", "b", "b", "a"],
+        "t probability": [0.9, 0.4, 0.8, 0.6, 0.99],
+        "n true": [1.0, 2.0, 3.0, 4.0, 5.0],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "coverage", "accuracy", "cells"),
+    [(0.0, 1, 0.75, 4), (0.5, 0.75, 1, 3), (0.7, 0.5, 1, 2), (0.95, 0, None, 0)],
+)
+def test_the_trade_off_counts_labelled_cells_at_or_above_the_threshold(threshold, coverage, accuracy, cells):
+    row = trade_off(PREDICTIONS, "t").set_index("threshold").loc[threshold]
+    assert (row["coverage"], row["cells"]) == (coverage, cells)
+    assert np.isnan(row["accuracy"]) if accuracy is None else row["accuracy"] == accuracy
+
+
+def test_a_task_of_numbers_has_no_trade_off_and_no_sentence():
+    assert trade_off(PREDICTIONS, "n").empty
+    assert trade_off_sentence(trade_off(PREDICTIONS, "n"), 0.5) == ""
+
+
+def test_the_trade_off_is_said_in_words():
+    table = trade_off(PREDICTIONS, "t")
+    assert "labels 75% of the cells, of which 100.0% are right; labelling every cell gives 75.0%" in trade_off_sentence(
+        table, 0.5
+    )
+    assert trade_off_sentence(table, 0.95) == "No held-out cell reaches a probability of 0.95."
