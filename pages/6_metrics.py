@@ -27,5 +27,7 @@ metric_views.rivals(run, task)
 metric_views.sizes(run, task)
 if task.kind == "classification":
     metric_views.classes(run, task)
+    metric_views.calibration(run, task)
 else:
     metric_views.numbers(run, task)
+nav.next_button("See what the genes are known for", "Enrichment")

@@ -7,10 +7,12 @@ from yoto_core import report
 from yoto_core.config import TaskConfig
 from yoto_core.metrics import HEADLINE
 from yoto_core.pipeline import Run
-from yoto_core.plots.confusion import confusion_figure, confusion_table
+from yoto_core.plots.calibration import calibration_figure, calibration_sentence, calibration_table
+from yoto_core.plots.confusion import by_similarity, confusion_figure, confusion_table
 from yoto_core.plots.numbers import number_figure, number_table
 from yoto_core.plots.scores import rival_figure, rival_table
 from yoto_core.plots.sizes import size_figure, size_table
+from yoto_core.sentences import mistake_sentences, mistakes, number_sentence
 from yoto_core.sizes import suggest
 
 QUIET = {"displayModeBar": False}
@@ -25,11 +27,11 @@ def rivals(run: Run, task: TaskConfig) -> None:
     cost = report.sharing_cost(run, task.obs)
     if cost:
         st.text(cost)
-    figure = rival_figure(
-        rival_table(scores, task.obs), f"{metric}, mean of three independent classifiers", state.theme()
-    )
+    table = rival_table(scores, task.obs)
+    figure = rival_figure(table, f"{metric}, mean of three independent classifiers", state.theme())
     st.plotly_chart(figure, key="rivals", config=QUIET, alt=f"{metric} per method with intervals")
     st.caption(report.METRIC_HELP[HEADLINE[task.kind]])
+    downloads.figure_buttons(figure, table, f"yoto_rivals_{report.file_safe(task.obs)}")
     with st.expander("All scores", icon=":material/table:"):
         every = report.all_scores(scores, task.obs)
         widths = {"value": THREE, "low": THREE, "high": THREE}
@@ -50,45 +52,79 @@ def sizes(run: Run, task: TaskConfig) -> None:
         "The full line is YOTO's own model, from one training, with its 95 % interval; dotted lines are panels judged by a"
         " logistic regression trained anew for each."
     )
-    downloads.table_button("Sizes (CSV)", table, f"yoto_sizes_{report.file_safe(task.obs)}.csv")
+    downloads.figure_buttons(figure, table, f"yoto_sizes_{report.file_safe(task.obs)}")
 
 
 def classes(run: Run, task: TaskConfig) -> None:
-    """Every class's recall and precision, and what is mistaken for what."""
-    left, right = st.columns([2, 3], gap="large")
-    table = run.evaluation.classes
-    table = table[table["task"] == task.obs].drop(columns="task").sort_values("recall")
-    with left:
-        st.subheader("Class by class", anchor=False)
-        st.caption("YOTO's own model on held-out cells, the worst recall first.")
-        bars = {
-            name: st.column_config.ProgressColumn(name.capitalize(), min_value=0, max_value=1, format="%.2f")
-            for name in ("precision", "recall")
-        }
-        st.dataframe(
-            table,
-            hide_index=True,
-            width="stretch",
-            column_order=["class", "recall", "precision", "cells"],
-            column_config={
-                "class": "Class",
-                "cells": st.column_config.NumberColumn("Cells", format="localized"),
-                **bars,
-            },
-            height=min(740, 38 + 35 * len(table)),
-        )
-        downloads.table_button("Classes (CSV)", table, f"yoto_classes_{report.file_safe(task.obs)}.csv")
-    with right:
-        st.subheader("What is mistaken for what", anchor=False)
-        st.caption("Each row adds up to one: of the cells that truly are …, the model calls this share …")
-        shares = confusion_table(run.evaluation.confusion[task.obs])
-        st.plotly_chart(confusion_figure(shares, state.theme()), key="confusion", config=QUIET, alt="Confusion matrix")
+    """Every class's recall and precision, the worst first, and what is mistaken for what."""
+    counts, name = run.evaluation.confusion[task.obs], report.file_safe(task.obs)
+    st.subheader("Class by class", anchor=False)
+    for sentence in mistake_sentences(counts):
+        st.text(sentence)
+    _class_table(run, task, name)
+    st.subheader("What is mistaken for what", anchor=False)
+    kind = st.segmented_control("Numbers", ["Shares", "Counts"], default="Shares", required=True, key="confusion_kind")
+    ordered = by_similarity(counts)
+    shares = confusion_table(ordered)
+    if shares.empty:
+        st.info("No held-out cell has a label of this task.", icon=":material/info:")
+        return
+    figure = confusion_figure(shares, state.theme(), counts=ordered if kind == "Counts" else None)
+    st.plotly_chart(figure, key="confusion", config=QUIET, alt="Confusion matrix, classes ordered by similarity")
+    st.caption(
+        "Of the held-out cells that truly are of a class (row), the share that the model calls each class (column): rows add"
+        " up to one. Classes that are mistaken for each other stand side by side."
+    )
+    table = (shares if kind == "Shares" else ordered).reset_index(names="true class")
+    downloads.figure_buttons(figure, table, f"yoto_confusion_{name}")
+
+
+def calibration(run: Run, task: TaskConfig) -> None:
+    """Whether the model's certainty can be believed."""
+    st.subheader("Can its certainty be believed?", anchor=False)
+    table = calibration_table(run.evaluation.predictions, task.obs)
+    st.text(calibration_sentence(table))
+    if table.empty:
+        return
+    figure = calibration_figure(table, state.theme())
+    st.plotly_chart(figure, key="calibration", config=QUIET, alt="Claimed certainty against the share of correct cells")
+    st.caption("Held-out cells in tenths of the certainty that the model claims; the larger the dot the more cells.")
+    downloads.figure_buttons(figure, table, f"yoto_calibration_{report.file_safe(task.obs)}")
 
 
 def numbers(run: Run, task: TaskConfig) -> None:
     """Predicted against true numbers."""
     st.subheader("Predicted against true", anchor=False)
     table = number_table(run.evaluation.predictions, task.obs)
+    st.text(number_sentence(table, task.obs))
     figure = number_figure(table, state.theme())
     st.plotly_chart(figure, key="numbers", config=QUIET, alt="Predicted against true numbers of held-out cells")
-    downloads.table_button("Predictions (CSV)", table, f"yoto_predictions_{report.file_safe(task.obs)}.csv")
+    downloads.figure_buttons(figure, table, f"yoto_predictions_{report.file_safe(task.obs)}")
+
+
+def _class_table(run: Run, task: TaskConfig, name: str) -> None:
+    table = run.evaluation.classes
+    table = table[table["task"] == task.obs].drop(columns="task").sort_values("recall")
+    mistaken = mistakes(run.evaluation.confusion[task.obs])[["class", "mistaken_for", "share"]]
+    table = table.merge(mistaken, on="class", how="left")
+    bars = {
+        column: st.column_config.ProgressColumn(column.capitalize(), min_value=0, max_value=1, format="%.2f")
+        for column in ("recall", "precision")
+    }
+    st.dataframe(
+        table.assign(share=100 * table["share"]),
+        hide_index=True,
+        width="stretch",
+        column_order=["class", "recall", "precision", "cells", "mistaken_for", "share"],
+        column_config={
+            "class": "Class",
+            "cells": st.column_config.NumberColumn("Held-out cells", format="localized"),
+            "mistaken_for": "Most often mistaken for",
+            "share": st.column_config.NumberColumn("Share of its cells", format="%.0f %%"),
+            **bars,
+        },
+        height=min(740, 38 + 35 * max(1, len(table))),
+        alt="Recall and precision of every class, the worst recall first",
+    )
+    st.caption("YOTO's own model on held-out cells, the worst recall first.")
+    downloads.table_button("Classes (CSV)", table, f"yoto_classes_{name}.csv")
