@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from pages.ui import nav, state
+from pages.ui import nav, sidebar, state
 
 nav.configure()
 state.follow_link()
 page = st.navigation(nav.sections())
 nav.mark_routed()
-nav.sidebar()
+sidebar.show()
 page.run()

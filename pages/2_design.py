@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from pages.ui import design_form, messages, nav, state
-from yoto_core import jobs, report, runs
+from pages.ui import design_form, messages, nav, state, sweep_form
+from yoto_core import queue, report, runs
+from yoto_core.labels import Label
 
 nav.ensure_router()
 nav.header("Design")
@@ -17,15 +18,18 @@ with messages.errors_shown():
 st.subheader("Check and start", anchor=False)
 with messages.errors_shown():
     findings = state.findings(config)
+    state.set_draft(config)
 with st.container(border=True):
     st.text(report.describe_design(config))
     messages.show_findings(findings)
     if st.button("Train this panel", type="primary", icon=":material/play_arrow:", key="train"):
         with messages.errors_shown():
             state.set_config(config)
+            label = Label(owner=state.owner())
             folder = runs.create_run(
-                config, data_path=state.dataset_path(), data_name=data.name, data_digest=data.digest
+                config, data_path=state.dataset_path(), data_name=data.name, data_digest=data.digest, label=label
             )
-            jobs.launch(folder)
+            queue.submit(folder)
             state.open_run(folder.name)
         nav.go("Train")
+sweep_form.show(config, data)

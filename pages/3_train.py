@@ -1,8 +1,9 @@
-"""Start the training, watch it, stop it."""
+"""Start the training, watch it, stop it, and go on with one that was lost."""
 
 import streamlit as st
 
 from pages.ui import messages, nav, state, watch
+from yoto_core import queue, runs
 from yoto_core.status import read_status
 
 nav.ensure_router()
@@ -28,7 +29,28 @@ def progress() -> None:
 progress()
 if not live:
     status = read_status(folder)
-    if status.has_panel:
-        nav.next_button("Read the panel", "Panel")
-    elif st.button("Change the design", icon=":material/tune:", key="redesign"):
-        nav.go("Design")
+    with st.container(horizontal=True), messages.errors_shown(stop=False):
+        if status.has_panel:
+            nav.next_button("Read the panel", "Panel")
+        if status.state != "done":
+            if st.button(
+                "Resume",
+                icon=":material/resume:",
+                key="resume",
+                help="Goes on from the last checkpoint and ends with the same panel as if nothing had happened.",
+            ):
+                queue.resume(folder)
+                st.rerun()
+            if st.button(
+                "Run again",
+                icon=":material/replay:",
+                key="again",
+                help="A new run from the start with the same design.",
+            ):
+                again = runs.same_again(folder, owner=state.owner())
+                queue.submit(again)
+                state.open_run(again.name)
+                st.rerun()
+        if st.button("Change the design", icon=":material/tune:", key="redesign"):
+            state.reuse_design(runs.read_config(folder))
+            nav.go("Design")

@@ -87,6 +87,8 @@ def _end_at_once(folder: Path, report: Reporter) -> None:
 
 def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> float | None:
     report(Progress("reading", 0, 1, "Reading the data"))
+    if stop():
+        raise Stopped
     # Loading torch takes seconds: the watcher already sees that the run has begun.
     from yoto_core import exploration, pipeline, runs
     from yoto_core.embedding import draw_maps

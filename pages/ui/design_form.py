@@ -18,7 +18,7 @@ CELLS = "single cells"
 
 def ask(data: Dataset, columns: list[dict[str, Any]]) -> RunConfig:
     """Show the form over the last accepted design, or a sensible first one, and return what it says now."""
-    key = f"design_{data.digest[:12]}"
+    key = state.design_key(data.digest)
     start = state.config() or _first_design(columns)
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -80,7 +80,7 @@ def _group(columns: list[dict[str, Any]], start: RunConfig, key: str) -> str:
     others = [c["name"] for c in columns if c["role"] != "group" and c["kind"] == "classification" and c["levels"] > 1]
     options = ["", *groups, *others]
     spec = SplitConfig.__dataclass_fields__["group"].metadata
-    first = start.split.group or (groups[0] if groups else "")
+    first = start.split.group or (groups[0] if groups and state.config() is None else "")
     return st.selectbox(
         spec["label"], options, index=options.index(first) if first in options else 0, key=f"{key}_group",
         format_func=lambda name: name or CELLS, help=spec["help"], persist_state="session",

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import state
-from yoto_core.status import read_status
+from pages.ui import messages, state
+from yoto_core.report import config_changes
+from yoto_core.runs import read_config
 
 _ROUTED = "_routed"
 ICON = Path(__file__).resolve().parents[2] / "assets" / "icon.png"
@@ -48,6 +49,10 @@ STEPS = (
         "pages/7_enrichment.py", "Enrichment", "enrichment", ":material/hub:", "Explore",
         "What the chosen genes are known for.",
     ),
+    Step(
+        "pages/9_runs.py", "Runs", "runs", ":material/history:", "Decide",
+        "Every run so far: open, compare, name, copy or delete it.",
+    ),
 )  # fmt: skip
 
 
@@ -72,12 +77,20 @@ def mark_routed() -> None:
 def sections() -> dict[str, list[st.Page]]:
     """The menu."""
     pages = dict(zip(STEPS, _pages(), strict=True))
-    return {name: [page for step, page in pages.items() if step.section == name] for name in ("Prepare", "Explore")}
+    return {
+        name: [page for step, page in pages.items() if step.section == name]
+        for name in ("Prepare", "Explore", "Decide")
+    }
 
 
 def go(title: str) -> None:
     """Open another page and keep the link."""
     st.switch_page(_step(title).file, query_params=state.link())
+
+
+def file_of(title: str) -> str:
+    """The file of a page, for a link that carries more than `go` does."""
+    return _step(title).file
 
 
 def header(title: str) -> None:
@@ -91,20 +104,6 @@ def next_button(label: str, title: str) -> None:
     """The button at the end of a page that leads on."""
     if st.button(label, type="primary", icon=":material/arrow_forward:", key=f"next_{title}"):
         go(title)
-
-
-def sidebar() -> None:
-    """What is loaded and what is running, on every page."""
-    with st.sidebar:
-        data = state.dataset_name()
-        if data:
-            st.caption("Data")
-            st.text(data)
-        folder = state.run_folder()
-        if folder is not None:
-            status = read_status(folder)
-            st.caption("Run")
-            st.text(f"{status.state}" + (f": {status.message}" if status.live else ""))
 
 
 def require_data() -> None:
@@ -121,6 +120,20 @@ def require_run(*, with_panel: bool) -> None:
         _locked("No run is open yet.", *(("Design a panel", "Design") if has_data else ("Load data", "Data")))
     elif with_panel and not (folder / "panel.csv").exists():
         _locked("This run has no panel yet.", "See how it goes", "Train")
+    _say_where_design_differs(folder)
+
+
+def _say_where_design_differs(folder: Path) -> None:
+    """Results belong to the config of their run: say so where the form has moved on."""
+    draft = state.draft()
+    with messages.errors_shown(stop=False):
+        changes = config_changes(read_config(folder), draft) if draft else ()
+        if changes:
+            st.info(
+                f"The design has changed since this run ({messages.plain('; '.join(changes))}). What is shown here belongs"
+                " to the run as it was made.",
+                icon=":material/history:",
+            )
 
 
 def _locked(reason: str, label: str, title: str) -> None:

@@ -15,7 +15,7 @@ from yoto_core import library, pipeline
 from yoto_core.checks import Finding, check_data
 from yoto_core.config import RunConfig
 from yoto_core.errors import DataError, RunError, YotoError
-from yoto_core.folders import read_json
+from yoto_core.folders import read_json, reading
 from yoto_core.folders import run_folder as folder_of
 from yoto_core.pipeline import Run
 from yoto_core.reading import Dataset, read_dataset
@@ -205,7 +205,9 @@ def run() -> Run:
 
 def open_run(run_id: str) -> None:
     """Look at another run, and at its data where they are still here (RunError where there is no such run)."""
-    data = library.key_of(read_json(folder_of(run_id) / "data.json")["path"])
+    about = read_json(folder_of(run_id) / "data.json")
+    with reading("data.json"):
+        data = library.key_of(about["path"])
     if data:
         _choose_data(data)
     st.session_state[_RUN] = run_id

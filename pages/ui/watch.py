@@ -1,5 +1,6 @@
 """A run while it works: where it stands, how long it still takes, and its curves."""
 
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import streamlit as st
 
 from pages.ui import state
 from pages.ui.messages import plain
-from yoto_core import jobs
+from yoto_core import jobs, queue
 from yoto_core.plots.training import training_figure
 from yoto_core.runs import read_history
 from yoto_core.status import Status
@@ -18,7 +19,9 @@ PHASES = {
     "training": "Choose the genes",
     "scoring": "Score panel and rivals",
     "saving": "Save",
+    "mapping": "Draw the maps",
 }
+SILENT = 20.0  # seconds without a sign of life after which it is said
 STATES = {
     "queued": ("Waiting to start", "blue"),
     "running": ("Running", "blue"),
@@ -35,7 +38,7 @@ def show(folder: Path, status: Status) -> None:
     head, button = st.columns([5, 1], vertical_alignment="center")
     head.badge(label, color=color)
     if status.live:
-        _progress(status)
+        _progress(folder, status)
         if button.button("Stop", icon=":material/stop_circle:", width="stretch", key="stop"):
             jobs.stop(folder)
             st.toast("Stopping after this step …")
@@ -61,13 +64,24 @@ def show(folder: Path, status: Status) -> None:
         st.code(log.read_text(encoding="utf-8", errors="replace")[-20_000:] if log.exists() else "", language=None)
 
 
-def _progress(status: Status) -> None:
+def _progress(folder: Path, status: Status) -> None:
+    place = queue.position(folder) if status.waiting else None
+    if place is not None:
+        room = queue.max_runs()
+        st.info(
+            f"Number {place} in the queue. {room} run{'s' if room > 1 else ''} at once; this page may be closed meanwhile.",
+            icon=":material/hourglass_empty:",
+        )
+        return
     done = list(PHASES).index(status.phase) if status.phase in PHASES else 0
     steps = " → ".join(f"**{name}**" if i == done else f":gray[{name}]" for i, name in enumerate(PHASES.values()))
     st.markdown(steps)
     text = plain(status.message)
     if status.eta is not None and status.eta >= 1:
         text += f" · about {timedelta(seconds=round(status.eta))} left in this step"
+    silent = time.time() - status.heartbeat
+    if silent > SILENT:
+        text += f" · no word for {silent:.0f} seconds: the machine is busy or asleep"
     st.progress(status.done / status.total if status.total else 0.0, text=text)
 
 

@@ -1,0 +1,186 @@
+"""The Runs page, the sidebar and the ways back to a run, as a user meets them."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import nav
+from tests.shared_runs import CONDITION, TYPE, config_for, finished, save, toy_dataset, toy_on_disk
+from yoto_core import library, runs
+from yoto_core.errors import RunError
+from yoto_core.folders import runs_folder, write_json
+from yoto_core.history import delete_run, history, history_row, history_table
+from yoto_core.labels import Label, read_label, rename
+from yoto_core.report import config_changes
+from yoto_core.status import last_word, of_this_process, read_status, write_status
+
+APP = str(Path(__file__).resolve().parent.parent / "app.py")
+
+
+@pytest.fixture(autouse=True)
+def _as_on_a_server_that_has_been_visited(monkeypatch):
+    begin = PagesManager.__init__
+
+    def begin_visited(self, *arguments, **options):
+        begin(self, *arguments, **options)
+        PagesManager.uses_pages_directory = False
+
+    monkeypatch.setattr(PagesManager, "__init__", begin_visited)
+
+
+def open_page(title, **link):
+    at = AppTest.from_file(APP, default_timeout=60)
+    at.query_params.update(link)
+    return fine(at.run().switch_page(nav.file_of(title)).run())
+
+
+def fine(at):
+    assert not at.exception, [error.value for error in at.exception]
+    return at
+
+
+def words(elements):
+    return " ".join(str(element.value) for element in elements).replace("\\", "")
+
+
+def created(owner=""):
+    return runs.create_run(
+        config_for(CONDITION, panel_size=3), data_path=toy_on_disk(), data_name="toy",
+        data_digest=toy_dataset().digest, label=Label(owner=owner),
+    )  # fmt: skip
+
+
+def test_without_runs_the_page_says_so_and_leads_on():
+    at = open_page("Runs")
+    assert words(at.info) == "There are no runs yet."
+    assert fine(at.button(key="first").click().run()).header[0].value == "Design"
+
+
+def test_every_run_is_a_row():
+    folder = save(finished())
+    rename(folder, "  The <b>first</b>\none ")
+    at = open_page("Runs")
+    table = at.dataframe[0].value
+    assert list(table["name"]) == ["The <b>first</b> one"]
+    assert list(table["state"]) == ["Done"]
+    assert list(table["genes"]) == [8]
+    assert table["megabytes"][0] > 0.01
+
+
+def test_the_open_run_can_be_opened_named_and_copied():
+    folder = save(finished())
+    at = open_page("Runs", run=folder.name)
+    assert fine(at.button(key="open").click().run()).header[0].value == "Panel"
+    at = open_page("Runs", run=folder.name)
+    at.text_input[0].set_value("for the meeting")
+    next(button for button in at.button if button.label == "Save the name").click()
+    assert list(fine(at.run()).dataframe[0].value["name"]) == ["for the meeting"]
+    assert read_label(folder).name == "for the meeting"
+
+
+def test_deleting_a_run_asks_first():
+    folder, other = save(finished()), save(finished())
+    at = open_page("Runs", run=folder.name)
+    fine(at.button(key="delete").click().run())
+    assert folder.exists()
+    assert {"delete_sure", "delete_not"} <= {button.key for button in at.button}
+    delete_run(folder)  # what the button in the dialog does; AppTest cannot press it there
+    fine(at.run())
+    assert "run" not in at.query_params
+    assert [row.run_id for row in history()] == [other.name]
+
+
+def test_a_run_that_works_cannot_be_deleted_but_stopped():
+    folder = created()
+    write_status(folder, of_this_process(last_word(folder)))
+    with pytest.raises(RunError, match="A run that waits or works cannot be deleted"):
+        delete_run(folder)
+    at = open_page("Data")
+    assert "At work" in words(at.sidebar.caption)
+    fine(at.button(key=f"stop_{folder.name}").click().run())
+    assert (folder / "STOP").exists()
+
+
+def test_a_design_that_has_moved_on_is_said_on_the_results():
+    with toy_on_disk().open("rb") as file:
+        key = library.keep(file, "toy.h5ad")
+    config = finished().config
+    folder = runs.create_run(
+        config, data_path=library.find(key)[0], data_name="toy.h5ad", data_digest=finished().summary["digest"]
+    )
+    runs.save_panel(folder, finished())
+    write_json(folder / "status.json", replace(last_word(folder), state="stopped", has_panel=True).__dict__)
+    at = open_page("Runs", run=folder.name)
+    at = fine(at.button(key="duplicate").click().run())
+    assert at.header[0].value == "Design"
+    size = next(item for item in at.number_input if item.label == "Panel size (genes)")
+    assert size.value == 8
+    assert words(fine(at.switch_page(nav.file_of("Panel")).run()).info).count("design has changed") == 0
+    at = fine(at.switch_page(nav.file_of("Design")).run())
+    next(item for item in at.number_input if item.label == "Panel size (genes)").set_value(5)
+    fine(at.run())
+    shown = words(fine(at.switch_page(nav.file_of("Panel")).run()).info)
+    assert "The design has changed since this run (Panel size (genes): 8 → 5)" in shown
+
+
+def test_an_interrupted_run_offers_to_resume_and_to_run_again():
+    folder = created()
+    write_status(folder, replace(of_this_process(last_word(folder)), pid=2**22 + 1))
+    at = open_page("Train", run=folder.name)
+    assert {"resume", "again", "redesign"} <= {button.key for button in at.button}
+    assert "The process that ran it is gone." in words(at.error)
+
+
+def test_a_shared_server_shows_nobody_the_runs_of_others(monkeypatch):
+    monkeypatch.setenv("YOTO_SHARED", "1")
+    done, working = save(finished()), created("somebody else")
+    write_status(working, of_this_process(last_word(working)))
+    at = open_page("Runs")
+    assert words(at.info) == "There are no runs yet."
+    assert "At work" not in words(at.sidebar.caption)
+    at = open_page("Train", run=working.name)  # a link is an invitation
+    assert "At work" in words(at.sidebar.caption)
+    assert open_page("Panel", run=done.name).subheader[0].value == "8 genes"
+
+
+def test_changes_of_a_design_are_named_in_the_words_of_the_form():
+    before = config_for(TYPE, panel_size=6)
+    after = replace(config_for(TYPE, CONDITION, panel_size=4), threads=7, seed=3)
+    assert config_changes(before, before) == ()
+    assert config_changes(before, after) == (
+        "tasks: cell_type (classification, weight 1) → cell_type (classification, weight 1), condition"
+        " (classification, weight 1)",
+        "Seed: 0 → 3",
+        "Panel size (genes): 6 → 4",
+    )
+
+
+@pytest.mark.parametrize("name", ["config.json", "status.json", "data.json", "label.json"])
+@pytest.mark.parametrize("content", ["{", "[]", "{}"])
+def test_a_damaged_run_is_still_a_row_and_can_be_deleted(name, content):
+    folder = save(finished())
+    (folder / name).write_text(content)
+    (row,) = history()
+    assert row.run_id == folder.name
+    assert len(history_table([row])) == 1
+    fine(open_page("Runs", run=folder.name))
+    delete_run(folder)
+    assert list(runs_folder().iterdir()) == []
+
+
+def test_a_name_that_is_too_long_is_refused():
+    with pytest.raises(RunError, match=r"The name has 81 characters\. Use at most 80\."):
+        rename(created(), "x" * 81)
+
+
+def test_the_history_of_one_owner_is_only_theirs():
+    mine = created("me")
+    created("you")
+    assert [row.run_id for row in history("me")] == [mine.name]
+    assert len(history()) == 2
+    assert history_row(mine).status == read_status(mine)
+    assert time.time() - history_row(mine).status.created < 60
