@@ -50,6 +50,10 @@ STEPS = (
         "What the chosen genes are known for.",
     ),
     Step(
+        "pages/10_predict.py", "Predict", "predict", ":material/label:", "Decide",
+        "Label new cells with the trained model, from the panel's genes alone.",
+    ),
+    Step(
         "pages/9_runs.py", "Runs", "runs", ":material/history:", "Decide",
         "Every run so far: open, compare, name, copy or delete it.",
     ),
