@@ -156,7 +156,8 @@ def _neighbours(space: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _umap(space: np.ndarray, distances: np.ndarray, indices: np.ndarray, seed: int) -> np.ndarray:
     """(cells, 2) places, started from the first two components, so that the same seed gives the same map."""
-    import umap  # compiling it takes seconds
+    with warnings.catch_warnings(action="ignore"):  # that some of its extras are not installed
+        import umap  # here, as compiling it takes seconds
 
     k = min(UMAP_NEIGHBOURS - 1, indices.shape[1])
     # UMAP counts a cell as its own first neighbour.

@@ -151,6 +151,12 @@ class _Axis:
             axis = ax.xaxis if side == "x" else ax.yaxis
             if layout.type == "log":
                 (ax.set_xscale if side == "x" else ax.set_yscale)("log")
+                axis.set_major_formatter("{x:g}")
+                low, high = ax.get_xlim() if side == "x" else ax.get_ylim()
+                axis.set_ticks(
+                    [value for value in layout.tickvals or () if low <= value <= high] or axis.get_ticklocs()
+                )
+                axis.set_minor_formatter("")
             if known:
                 axis.set_ticks(
                     list(known.values()), [_text(name) for name in known], fontsize=7 if len(known) > 30 else 9
@@ -184,6 +190,8 @@ class _Axis:
 
 
 def _text(text: Any) -> str:
+    if isinstance(text, float) and text.is_integer():
+        text = int(text)
     return html.unescape(str(text))
 
 
