@@ -1,0 +1,290 @@
+"""New data as they come: streamed files, missing, repeated and oddly spelled genes, other values, other cells, own labels."""
+
+import re
+
+import anndata
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+
+from tests.conftest import make_toy
+from tests.shared_runs import AGE, CONDITION, TYPE, chosen, config_for, toy_dataset
+from yoto_core.cells import cells_of, open_cells
+from yoto_core.config import GenesConfig
+from yoto_core.crossstudy import comparable_tasks, judge, side_by_side
+from yoto_core.errors import DataError
+from yoto_core.forms import as_read
+from yoto_core.genes import GeneNames
+from yoto_core.matching import match_panel, refuse_missing, species_of
+from yoto_core.predict import label_cells
+from yoto_core.preprocess import log_normalise
+from yoto_core.reading import from_anndata
+from yoto_core.reference import cost_sentence, gene_costs, missing_sentences
+
+HUMAN = ("CD3D", "MS4A1", "LYZ", "NKG7", "PPBP", "CST3")
+IDS = tuple(f"ENSG0000000000{i}" for i in range(6))
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return chosen(config_for(TYPE, CONDITION, AGE, panel_size=8))
+
+
+@pytest.fixture(scope="module")
+def by_panel():
+    return chosen(config_for(TYPE, panel_size=8, genes=GenesConfig(normalize="panel")))
+
+
+@pytest.fixture(scope="module")
+def by_binary():
+    return chosen(config_for(TYPE, panel_size=8, genes=GenesConfig(normalize="binary")))
+
+
+def labelled(found, adata, **settings):
+    return label_cells(found.run.model, cells_of(from_anndata(adata)), reference=found.run.reference, **settings)
+
+
+def names(*symbols, ids=None, repeated=()):
+    return GeneNames(tuple(symbols), tuple(ids or [""] * len(symbols)), tuple(repeated))
+
+
+# --- genes
+
+
+@pytest.mark.parametrize(
+    ("symbols", "ids", "how"),
+    [
+        (HUMAN, None, "symbol"),
+        ([f"x{i}" for i in range(6)], IDS, "Ensembl id"),
+        ([f"x{i}" for i in range(6)], [f"{gene}.7" for gene in IDS], "Ensembl id"),
+        ([gene.lower() for gene in HUMAN], None, "other case"),
+    ],
+)
+def test_genes_are_found_by_symbol_id_without_version_or_other_case(symbols, ids, how):
+    clean = None if ids is None else [gene.partition(".")[0] for gene in ids]
+    found = match_panel(HUMAN, IDS, names(*symbols, ids=clean), name="new")
+    assert found.places == tuple(range(6))
+    assert set(found.how) == {how}
+
+
+def test_the_exact_symbol_wins_over_another_case_and_a_column_serves_once():
+    found = match_panel(("Abc", "ABC"), ("", ""), names("ABC", "Abc"), name="new")
+    assert found.places == (1, 0)
+    assert match_panel(("Abc", "ABC"), ("", ""), names("Abc", "Z"), name="new").missing == ("ABC",)
+
+
+def test_a_repeated_panel_gene_is_read_once_with_a_warning():
+    found = match_panel(HUMAN, IDS, names(*HUMAN, "LYZ-1", repeated=["LYZ"]), name="new.h5ad")
+    assert [f.message for f in found.findings] == ["LYZ occurs more than once in new.h5ad."]
+
+
+def test_no_panel_gene_present_is_refused_with_what_stands_there_instead():
+    with pytest.raises(DataError, match=re.escape("new holds none of the 6 panel genes. The panel begins with CD3D")):
+        match_panel(HUMAN, IDS, names("A", "B", "C"), name="new")
+
+
+def test_another_species_by_ids_is_refused_and_by_spelling_warned_of():
+    mouse = [f"ENSMUSG0000000000{i}" for i in range(6)]
+    with pytest.raises(DataError, match="spelled as in mouse, the panel's as in human"):
+        match_panel(HUMAN, IDS, names(*(f"x{i}" for i in range(6)), ids=mouse), name="new")
+    found = match_panel(HUMAN, ("",) * 6, names(*(gene.capitalize() for gene in HUMAN)), name="new")
+    assert found.findings[0].message == "new spells its genes as in mouse, the model as in human."
+
+
+@pytest.mark.parametrize(
+    ("symbols", "species"), [(HUMAN, "human"), ([g.title() for g in HUMAN], "mouse"), (("a1",), ""), (IDS, "human")]
+)
+def test_species_are_told_by_ids_or_spelling(symbols, species):
+    assert species_of(symbols, ()) == species
+
+
+@pytest.mark.parametrize(
+    ("kept", "impute", "sentence"), [(5, False, "choose to take missing"), (2, True, "At least 50%")]
+)
+def test_missing_genes_are_refused_unless_averages_are_asked_for_and_half_are_there(kept, impute, sentence):
+    found = match_panel(HUMAN, IDS, names(*HUMAN[:kept]), name="new")
+    with pytest.raises(DataError, match=f"new lacks {6 - kept} of the 6 panel genes") as caught:
+        refuse_missing(found, impute=impute, name="new")
+    assert sentence in caught.value.hint
+    if kept > 3:
+        refuse_missing(found, impute=True, name="new")
+
+
+def test_a_missing_gene_is_taken_as_average_whatever_its_column_says(plain, toy):
+    gene = plain.run.panel.genes[0]
+    lacking = labelled(plain, toy[:, toy.var_names != gene].copy(), impute=True)
+    assert lacking.matching.missing == (gene,)
+    assert len(lacking.table) == 300
+    raw = plain.problem.panel_columns(np.arange(20), plain.order)
+    garbage = raw.copy()
+    garbage[:, 0] = 99.0
+    one, other = (plain.run.model.predict(x, absent=(0,))[0].probabilities for x in (raw, garbage))
+    assert (one == other).all()
+
+
+# --- what a missing gene costs
+
+
+def test_the_cost_of_a_gene_is_what_held_out_cells_lose_without_it(plain):
+    costs = gene_costs(plain.run.model, plain.problem, plain.order)
+    gene = next(gene for gene in plain.run.panel.genes if gene.startswith("AGE"))
+    row = costs[(costs["gene"] == gene) & (costs["task"] == "age")].iloc[0]
+    assert row["before"] - row["after"] > 0.1
+    assert len(costs) == 8 * (4 + 1 + 2 + 1 + 1)
+    assert f"Without {gene}" in cost_sentence(costs, gene)
+
+
+def test_costs_are_said_in_words_or_as_unmeasured():
+    costs = pd.DataFrame(
+        [("MS4A1", "t", "", 0.9, 0.8, 100), ("MS4A1", "t", "B", 0.93, 0.71, 40)],
+        columns=["gene", "task", "class", "before", "after", "cells"],
+    )
+    assert (
+        cost_sentence(costs, "MS4A1") == "Without MS4A1 the recall of B (t) falls from 0.93 to 0.71 on held-out cells."
+    )
+    assert missing_sentences(costs.head(0), ["A", "B"]) == ("A, B. What they are worth was not measured in this run.",)
+
+
+# --- the form of the input
+
+
+def test_panel_normalisation_forgets_the_library_and_what_else_was_measured(by_panel, toy):
+    whole = labelled(by_panel, toy).table
+    alone = toy[:, list(by_panel.run.panel.genes)].copy()
+    deeper = alone.copy()
+    deeper.X = alone.X * 7
+    for other in (alone, deeper):
+        found = labelled(by_panel, other).table
+        assert (found["cell_type"] == whole["cell_type"]).all()
+        assert np.allclose(found["cell_type probability"], whole["cell_type probability"], atol=1e-4)
+
+
+def test_binary_input_forgets_all_but_whether_a_gene_was_seen(by_binary, toy):
+    seen = toy[:, list(by_binary.run.panel.genes)].copy()
+    seen.X = sparse.csr_matrix((seen.X > 0).astype(np.float32))
+    assert labelled(by_binary, seen).table.equals(labelled(by_binary, toy).table)
+
+
+def test_plain_normalisation_without_the_other_genes_is_warned_of(plain, toy):
+    alone = labelled(plain, toy[:, list(plain.run.panel.genes)].copy())
+    assert any("were not normalised over the same genes" in f.message for f in alone.findings)
+    assert not any("normalised over" in f.message for f in labelled(plain, toy).findings)
+
+
+def test_each_mask_is_a_panel_of_its_own():
+    x = torch.log1p(torch.tensor([[1.0, 3.0, 4.0]]))
+    level, masks = torch.tensor([1.0, 1.0, 2.0]), torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
+    formed = torch.expm1(as_read(x, "panel", level, masks))
+    assert formed.shape == (2, 1, 3)
+    assert formed[0, 0, :2].tolist() == pytest.approx([0.5, 1.5])
+    assert formed[1, 0].tolist() == pytest.approx([0.5, 1.5, 2.0])
+
+
+# --- values and files
+
+
+def test_logs_where_counts_were_expected_are_warned_of(plain, toy):
+    data = toy_dataset()
+    logged = anndata.AnnData(log_normalise(data.matrix, "counts"), obs=toy.obs, var=toy.var)
+    found = labelled(plain, logged)
+    assert "but the model was trained on counts values" in " ".join(f.message for f in found.findings)
+    assert (found.table["cell_type"] == labelled(plain, toy).table["cell_type"]).all()
+
+
+@pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csc_matrix, lambda x: x.toarray()])
+def test_a_file_read_in_blocks_gives_what_memory_gives(plain, toy, tmp_path, form):
+    toy.X = form(toy.X)
+    toy.write_h5ad(tmp_path / "new.h5ad")
+    wanted = [3, -1, 0]
+    expected = np.concatenate([x for _, x in cells_of(from_anndata(toy)).blocks(wanted)])
+    with open_cells(tmp_path / "new.h5ad") as cells:
+        parts = list(cells.blocks(wanted, rows=70))
+    assert [start for start, _ in parts] == [0, 70, 140, 210, 280]
+    assert np.allclose(np.concatenate([x for _, x in parts]), expected, rtol=1e-5)
+    assert not expected[:, 1].any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, -1.0])
+def test_impossible_values_deep_in_a_file_are_refused(plain, toy, tmp_path, bad):
+    toy.write_h5ad(tmp_path / "new.h5ad")
+    with h5py.File(tmp_path / "new.h5ad", "a") as file:
+        file["X/data"][-3] = bad
+    with pytest.raises(DataError, match=r"NaN|negative|No usable"), open_cells(tmp_path / "new.h5ad") as cells:
+        label_cells(plain.run.model, cells)
+
+
+def test_a_file_cut_short_is_refused(tmp_path):
+    make_toy().write_h5ad(tmp_path / "new.h5ad")
+    whole = (tmp_path / "new.h5ad").read_bytes()
+    (tmp_path / "cut.h5ad").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="cut short or damaged"), open_cells(tmp_path / "cut.h5ad") as cells:
+        list(cells.blocks([0]))
+
+
+# --- answers
+
+
+def test_a_threshold_marks_cells_below_it_and_the_second_label_is_another(plain, toy):
+    found = labelled(plain, toy, threshold=0.9)
+    table = found.table
+    assert (table["cell_type not sure"] == (table["cell_type probability"] < 0.9)).all()
+    assert (table["cell_type second"].astype(str) != table["cell_type"].astype(str)).all()
+    assert (table["cell_type second probability"] <= table["cell_type probability"]).all()
+    assert not found.at_threshold(0.0)["cell_type not sure"].any()
+    assert found.summary("cell_type", 0.9)["cells"].sum() == 300
+
+
+def test_cells_like_the_training_cells_are_in_range_and_strange_ones_are_not(plain):
+    same, strange = make_toy(cells=200, seed=9), make_toy(cells=200, seed=9)
+    values = strange.X.toarray()
+    values[:, [list(strange.var_names).index(gene) for gene in plain.run.panel.genes[:3]]] += 300
+    strange.X = sparse.csr_matrix(values)
+    assert labelled(plain, same).shift.out_of_range < 0.10
+    assert labelled(plain, strange).shift.out_of_range > 0.3
+
+
+def test_the_gene_that_moved_is_named(plain):
+    new = make_toy(cells=200, seed=9)
+    gene = plain.run.panel.genes[1]
+    values = new.X.toarray()
+    values[:, list(new.var_names).index(gene)] += 60
+    new.X = sparse.csr_matrix(values)
+    found = labelled(plain, new).shift
+    assert found.genes["gene"].iloc[0] == gene
+    assert f"moved most is {gene}, by +" in found.sentence
+
+
+# --- labels of the new cells
+
+
+def test_own_labels_are_scored_beside_the_held_out_ones(plain):
+    new = make_toy(cells=200, seed=7)
+    table = labelled(plain, new).table
+    found = judge(plain.run.model, table, new.obs, comparable_tasks(plain.run.model, new.obs))
+    accuracy = found.scores.set_index(["task", "metric"])["value"]["cell_type", "accuracy"]
+    assert accuracy == (table["cell_type"].astype(str) == new.obs["cell_type"].astype(str)).mean()
+    assert found.confusion["cell_type"].to_numpy().sum() == 200
+    held_out = pd.DataFrame({"task": ["cell_type"], "metric": ["accuracy"], "value": [0.5]})
+    assert side_by_side(held_out, found.scores)["change"].iloc[0] == pytest.approx(accuracy - 0.5)
+
+
+def test_labels_the_model_does_not_know_are_counted_and_left_out(plain):
+    new = make_toy(cells=100, seed=7)
+    new.obs["kind"] = new.obs["cell_type"].astype(str).replace("NK", "killer")
+    found = judge(plain.run.model, labelled(plain, new).table, new.obs, {"cell_type": "kind"})
+    assert (
+        "25 cells carry 1 labels of cell_type that the model does not know (first: killer)" in found.findings[0].message
+    )
+    assert found.scores["cells"].iloc[0] == 75
+
+
+def test_a_column_without_any_known_label_is_no_truth_and_refused_when_named(plain):
+    new = make_toy(cells=40, seed=7)
+    new.obs["cell_type"] = "unheard of"
+    table = labelled(plain, new).table
+    assert "cell_type" not in comparable_tasks(plain.run.model, new.obs)
+    with pytest.raises(DataError, match="holds none of the model's labels for cell_type"):
+        judge(plain.run.model, table, new.obs, {"cell_type": "cell_type"})
