@@ -191,6 +191,7 @@ def run_folder() -> Path | None:
     except RunError as error:
         st.session_state.pop(_RUN)
         st.session_state[_NOTICE] = error
+        _write_link()
         return None
 
 
