@@ -30,10 +30,15 @@ def panel_h5ad(run: Run, folder: Path) -> bytes:
 
 def write_predictions(out: Path, table: pd.DataFrame, source: str | Path, *, matrix: str = "auto") -> None:
     """Predictions of an .h5ad's cells as .csv, or as a copy of the chosen matrix with the predictions in obs (.h5ad)."""
-    if out.suffix == ".csv":
-        write_whole(out, lambda part: table.to_csv(part, index_label="cell"))
-    else:
-        write_whole(out, lambda part: labelled_anndata(read_dataset(source, matrix=matrix), table).write_h5ad(part))
+
+    def write(part: Path) -> None:
+        part.touch()  # a folder that is not there is named here, before a library says so in words of its own
+        if out.suffix == ".csv":
+            table.to_csv(part, index_label="cell")
+        else:
+            labelled_anndata(read_dataset(source, matrix=matrix), table).write_h5ad(part)
+
+    write_whole(out, write)
 
 
 def predictions_h5ad(table: pd.DataFrame, source: str | Path, *, matrix: str = "auto") -> bytes:
