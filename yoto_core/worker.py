@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from yoto_core import queue
-from yoto_core.checkpoint import checkpoints_in, drop_checkpoint
 from yoto_core.errors import DataError, RunError, YotoError
 from yoto_core.folders import locked, read_json
 from yoto_core.progress import OnProgress, Progress, Stopped, silent
@@ -45,7 +44,6 @@ def carry_out(
         watch_over(report, stop, lambda: _end_at_once(folder, report))
     try:
         score = _work(folder, report, stop)
-        drop_checkpoint(folder)
         return report.end(state="done", message="Finished", score=score)
     except Stopped:
         kept = _kept(folder, report.status)
@@ -91,6 +89,7 @@ def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> float | N
         raise Stopped
     # Loading torch takes seconds: the watcher already sees that the run has begun.
     from yoto_core import exploration, pipeline, runs
+    from yoto_core.checkpoint import checkpoints_in, drop_checkpoint
     from yoto_core.embedding import draw_maps
     from yoto_core.history import headline_score
     from yoto_core.profiles import profile
@@ -123,6 +122,7 @@ def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> float | N
     if config.evaluation.maps == "yes":
         panel = (chosen.problem, chosen.run.model, chosen.order)
         exploration.save_maps(folder, draw_maps(*panel, seed=config.seed, on_progress=report, should_stop=stop))
+    drop_checkpoint(folder)
     return score
 
 
