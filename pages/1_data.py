@@ -46,7 +46,7 @@ else:
 
 messages.show_findings(state.data_findings())
 
-with st.expander(f"Matrix used: {data.chosen} ({data.kind})", icon=":material/grid_on:"):
+with st.expander(messages.plain(f"Matrix used: {data.chosen} ({data.kind})"), icon=":material/grid_on:"):
     st.dataframe(pd.DataFrame(facts["matrices"]), hide_index=True, width="stretch")
     usable = ["auto", *(verdict.name for verdict in data.verdicts if verdict.usable)]
     chosen = st.selectbox(

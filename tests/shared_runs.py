@@ -19,8 +19,9 @@ from yoto_core.reading import Dataset, read_dataset
 from yoto_core.status import Status, read_status
 
 PATIENCE = 120.0  # seconds until a wait is given up as a failure
+MEDIUM = TrainingConfig(steps=200, fit_steps=200)
 SHORT = TrainingConfig(steps=100, fit_steps=80, replicas=2)
-LIGHT = EvaluationConfig(random_panels=1, bootstrap=200)
+LIGHT = EvaluationConfig(random_panels=1, bootstrap=200, maps="no")
 TYPE, CONDITION, AGE = (
     TaskConfig(obs="cell_type"),
     TaskConfig(obs="condition"),
@@ -57,7 +58,7 @@ def chosen(config: RunConfig) -> Chosen:
 @cache
 def finished(config: RunConfig | None = None) -> Run:
     """A finished run on the toy: all three tasks, eight genes; read only."""
-    found = chosen(config or config_for(TYPE, CONDITION, AGE, panel_size=8, training=TrainingConfig()))
+    found = chosen(config or config_for(TYPE, CONDITION, AGE, panel_size=8, training=MEDIUM))
     return replace(found.run, evaluation=pipeline.compare(found))
 
 

@@ -11,8 +11,9 @@ from tests.shared_runs import CONDITION, TYPE, chosen, config_for, finished
 from yoto_core import pipeline
 from yoto_core.baselines import BASELINES
 from yoto_core.config import EvaluationConfig
-from yoto_core.evaluation import JUDGE_LABELS, METHODS, Evaluator
+from yoto_core.evaluation import Evaluator
 from yoto_core.judges import JUDGES
+from yoto_core.methods import JUDGE_LABELS, METHODS
 from yoto_core.metrics import HEADLINE
 from yoto_core.progress import Stopped, never, silent
 from yoto_core.reading import from_anndata

@@ -1,5 +1,6 @@
 """A run in a process of its own: how it starts, tells where it stands, stops, dies and fails."""
 
+import contextlib
 import errno
 import json
 import os
@@ -82,7 +83,7 @@ def test_a_killed_process_is_seen_as_interrupted():
     wait_for(folder, lambda status: status.state == "running")
     os.kill(process, signal.SIGKILL)
     status = wait_for_end(folder)
-    assert (status.state, status.message) == ("interrupted", "The process that ran it is gone.")
+    assert (status.state, status.message.startswith("The process that ran it is gone.")) == ("interrupted", True)
     wait_until_gone(process)
     assert read_status(folder).state == "interrupted"
 
@@ -259,8 +260,7 @@ def test_a_really_full_disk_fails_the_run_with_a_sentence(tmp_path, monkeypatch)
     try:
         monkeypatch.setenv("YOTO_HOME", str(small / "home"))
         folder = new_run()
-        filler = (small / "filler").open("wb", buffering=0)
-        with filler, pytest.raises(OSError, match="No space left"):
+        with (small / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
             while True:
                 filler.write(bytes(4096))
         process = jobs.launch(folder)

@@ -1,7 +1,8 @@
 """How good is the panel? Its own model, independent classifiers on it, and every rival of the same size, on held-out cells."""
 
-import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
+import collections
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import joblib
@@ -20,19 +21,6 @@ from yoto_core.reference import gene_costs
 from yoto_core.sizes import CURVE_JUDGE, CURVE_METHODS, coarse_sizes, headline_only, own_curve
 from yoto_core.targets import Target
 from yoto_core.training import TrainResult
-
-METHODS = {
-    "yoto": "YOTO panel",
-    **{baseline.name: baseline.label for baseline in BASELINES},
-    "alone": "YOTO, this task alone",
-    "all": "All candidate genes",
-    "chance": "Chance",
-}
-JUDGE_LABELS = {
-    "yoto": "YOTO's own model",
-    **{judge.name: judge.label for judge in (*JUDGES, CHANCE)},
-    "mean": "Mean of the three classifiers",
-}
 
 
 @dataclass(frozen=True)
@@ -71,7 +59,7 @@ class Evaluator:
     """Everything the scores share: the cells to learn from, the held-out cells, and the config."""
 
     def __init__(self, problem: Problem, config: RunConfig) -> None:
-        self.problem, self.config = problem, config
+        self.problem, self.config, self.stopping = problem, config, threading.Event()
         self.candidates, self.targets, self.split = problem.candidates, problem.targets, problem.split
         cells = np.concatenate([self.split.train, self.split.validation])
         if len(cells) > config.evaluation.max_cells:
@@ -121,7 +109,10 @@ class Evaluator:
             else:
                 curve_rows += [{"part": "held-out", "size": question.size, **row} for row in headline_only(found)]
             on_progress(Progress("scoring", done + 1, len(questions), "Scoring the panel and its rivals"))
-            _go_on(should_stop, answers)
+            if should_stop():
+                self.stopping.set()  # who is still to be asked answers at once: joblib complains of unheard answers
+                collections.deque(answers, maxlen=0)
+                raise Stopped
         return Evaluation(
             scores=_summarise(pd.DataFrame(rows)),
             sizes=pd.DataFrame(curve_rows),
@@ -170,6 +161,8 @@ class Evaluator:
                     yield _Question(method, CURVE_JUDGE, target, ranking[:size], size=size)
 
     def _ask(self, question: _Question) -> np.ndarray:
+        if self.stopping.is_set():
+            return np.empty(0)
         train_x, train_y = self.learning.labelled(question.target)
         test_x = self.held_out
         if question.genes is not None:
@@ -238,9 +231,6 @@ def _summarise(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([scores, mean[scores.columns]], ignore_index=True).astype({"cells": int})
 
 
-def _go_on(should_stop: ShouldStop, answers: Generator | None = None) -> None:
+def _go_on(should_stop: ShouldStop) -> None:
     if should_stop():
-        if answers is not None:
-            with warnings.catch_warnings(action="ignore"):  # joblib: answers that nobody waits for any more
-                answers.close()
         raise Stopped

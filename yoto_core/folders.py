@@ -128,7 +128,7 @@ def saving() -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RunError(f"The disk that holds {place} is full.", hint="Free some space, then run again.") from error
         raise RunError(
-            f"{place} cannot be written ({error.strerror}).",
+            f"{place} cannot be written ({error.strerror or error}).",
             hint="Choose a folder you may write to; YOTO_HOME names the one for runs.",
         ) from error
 

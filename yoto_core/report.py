@@ -11,8 +11,8 @@ import pandas as pd
 from yoto_core.checks import check_data
 from yoto_core.columns import describe_columns
 from yoto_core.config import RunConfig, section_types
-from yoto_core.evaluation import JUDGE_LABELS, METHODS
 from yoto_core.genes import families_of
+from yoto_core.methods import JUDGE_LABELS, METHODS
 from yoto_core.metrics import HEADLINE
 from yoto_core.pipeline import Run
 from yoto_core.reading import Dataset

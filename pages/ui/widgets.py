@@ -15,15 +15,17 @@ def setting_input(owner: type, name: str, value: Any, *, key: str, high: float |
     spec = next(spec for spec in fields(owner) if spec.name == name)
     words, allowed = spec.metadata, choices(owner, spec)
     if allowed:
-        return st.selectbox(words["label"], allowed, index=allowed.index(value), help=words["help"], key=key)
+        return st.selectbox(
+            words["label"], allowed, index=allowed.index(value), help=words["help"], key=key, persist_state="session"
+        )
     kind = get_type_hints(owner)[name]
     if kind is str:
-        return st.text_input(words["label"], value, help=words["help"], key=key)
+        return st.text_input(words["label"], value, help=words["help"], key=key, persist_state="session")
     top = kind(words["high"] if high is None else min(high, words["high"]))
     step = 1 if kind is int else None
     return st.number_input(
         words["label"], kind(words["low"]), top, min(kind(value), top), step=step, help=words["help"], key=key,
-        format=None if kind is int else "%g",
+        format=None if kind is int else "%g", persist_state="session",
     )  # fmt: skip
 
 

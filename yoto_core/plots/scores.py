@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from yoto_core.evaluation import METHODS
+from yoto_core.methods import METHODS
 from yoto_core.metrics import HEADLINE
 from yoto_core.plots.style import HIGHLIGHT, INK, MUTED, Theme, styled
 

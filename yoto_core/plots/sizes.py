@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import plotly.graph_objects as go
 
-from yoto_core.evaluation import METHODS
+from yoto_core.methods import METHODS
 from yoto_core.plots.style import HIGHLIGHT, MUTED, OKABE_ITO, Theme, styled
 
 

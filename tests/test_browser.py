@@ -1,0 +1,352 @@
+"""The app in a real browser on a real server: first visits, the whole walk, refresh, stop, and nothing from outside."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pages.ui import nav
+from tests.conftest import make_toy
+from tests.shared_runs import CONDITION, PATIENCE, config_for, toy_dataset, toy_on_disk
+from yoto_core import jobs, runs
+from yoto_core.config import EvaluationConfig, TaskConfig
+from yoto_core.reading import read_dataset
+from yoto_core.status import read_status
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+PROJECT = Path(__file__).resolve().parent.parent
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+PAGES = {step.path: step.title for step in nav.STEPS}
+LONG = PATIENCE * 1000  # milliseconds, for what has to be computed
+SOON = 30_000
+pytestmark = pytest.mark.browser
+
+
+def browser_path(driver):
+    """The machine's own Chromium, or Playwright's."""
+    own = next(filter(None, map(shutil.which, NAMES)), None)
+    return own or (path if Path(path := driver.chromium.executable_path).exists() else None)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        path = browser_path(driver)
+        if path is None:
+            pytest.skip("no Chromium was found: install one, or run `python -m playwright install chromium`")
+        flags = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+        chromium = driver.chromium.launch(executable_path=path, args=flags)
+        yield chromium
+        chromium.close()
+
+
+class Server:
+    """A server of its own with its own home."""
+
+    def __init__(self, home):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.home, self.url = home, f"http://127.0.0.1:{self.port}"
+        home.mkdir()
+        self.log = (home / "server.log").open("w")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)],
+            cwd=PROJECT, env=os.environ | {"YOTO_HOME": str(home)}, stdout=self.log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        deadline = time.monotonic() + PATIENCE
+        while not self.healthy():
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.05)
+
+    def healthy(self):
+        try:
+            with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=5) as answer:
+                return answer.read() == b"ok"
+        except OSError:
+            return False
+
+    def said(self):
+        return (self.home / "server.log").read_text()
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+        self.log.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """One server for most tests; at its end nothing may have been thrown in it."""
+    running = Server(tmp_path_factory.mktemp("browser") / "home")
+    yield running
+    running.close()
+    assert "Traceback" not in running.said(), running.said()
+
+
+@pytest.fixture
+def home(server, monkeypatch):
+    """Make this process see the server's runs."""
+    monkeypatch.setenv("YOTO_HOME", str(server.home))
+    return server.home
+
+
+@pytest.fixture
+def context(browser):
+    """A browser profile of its own, every request of which must go to this machine."""
+    asked = []
+    profile = browser.new_context(viewport={"width": 1400, "height": 1000}, accept_downloads=True)
+    profile.on("request", lambda request: asked.append(request.url))
+    profile.set_default_timeout(SOON)
+    yield profile
+    profile.close()
+    hosts = {urlsplit(url).hostname for url in asked if not url.startswith(("data:", "blob:"))}
+    assert hosts <= {"127.0.0.1"}, [url for url in asked if urlsplit(url).hostname not in {"127.0.0.1", None}]
+
+
+@pytest.fixture
+def page(context):
+    return opened(context)
+
+
+def opened(context):
+    """A tab that fails the test where the app's own code throws in it."""
+    tab = context.new_page()
+    tab.thrown = []
+    tab.on("pageerror", lambda error: tab.thrown.append(str(error)))
+    return tab
+
+
+def settled(page):
+    """Wait until the app has drawn what it has to say."""
+    page.wait_for_selector("[data-testid='stApp'][data-test-connection-state='CONNECTED']")
+    page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']")
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+    assert page.locator("[data-testid='stException']").count() == 0, page.locator(
+        "[data-testid='stException']"
+    ).inner_text()
+    assert not page.thrown
+    return page
+
+
+def visit(page, url):
+    page.goto(url)
+    return settled(page)
+
+
+def title(page, text):
+    page.get_by_role("heading", name=text, exact=True, level=2).wait_for()
+    return settled(page)
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def messages(page):
+    return page.locator("[data-testid='stAlertContainer']").all_inner_texts()
+
+
+def send(page, path):
+    page.locator("input[type=file]").set_input_files(path)
+
+
+def launched(config, *, path=None):
+    path = path or toy_on_disk()
+    folder = runs.create_run(config, data_path=path, data_name=Path(path).name, data_digest=read_dataset(path).digest)
+    jobs.launch(folder)
+    return folder
+
+
+def long_config():
+    """A run that is certainly still at work when a browser comes to look."""
+    return replace(config_for(CONDITION, panel_size=3), evaluation=EvaluationConfig(random_panels=50))
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path != "data"])
+def test_the_very_first_visit_may_be_to_any_page(path, context, tmp_path):
+    fresh = Server(tmp_path / "fresh")
+    try:
+        page = visit(opened(context), f"{fresh.url}/{path}")
+        title(page, PAGES[path])
+        menu = page.locator("[data-testid='stSidebarNavLink']").all_inner_texts()
+        assert [entry.split("\n")[-1] for entry in menu] == list(PAGES.values())  # our menu, not the folder's
+        assert page.title() == "YOTO – gene panels"
+        assert page.get_by_role("button", name="Load the demo").count() == 1
+    finally:
+        fresh.close()
+    assert "Traceback" not in fresh.said()
+
+
+def test_a_first_visit_by_link_keeps_the_link(context, tmp_path):
+    fresh = Server(tmp_path / "fresh")
+    try:
+        page = visit(opened(context), f"{fresh.url}/design?data=demo")
+        title(page, "Design")
+        assert "data=demo" in page.url
+        page.get_by_role("button", name="Train this panel").wait_for()
+    finally:
+        fresh.close()
+
+
+def test_the_demo_walks_from_one_click_to_real_scores(page, server, home):
+    visit(page, server.url)
+    press(page, "Load the demo")
+    page.get_by_text("14,053").wait_for()
+    press(page, "Design a panel")
+    title(page, "Design")
+    press(page, "Train this panel")
+    title(page, "Train")
+    page.wait_for_url(re.compile(r"run=[0-9a-f]{32}"))
+    page.get_by_text("Genes in the running").wait_for()
+    run_id = re.search(r"run=([0-9a-f]{32})", page.url)[1]
+
+    page.reload()  # a refreshed tab finds its run again, in the middle of the work
+    title(page, "Train")
+    assert run_id in page.url
+    page.get_by_role("button", name="Read the panel").click(timeout=LONG)  # appears by itself at the end
+    title(page, "Panel")
+    folder = home / "runs" / run_id
+    assert read_status(folder).state == "done"
+    run = runs.load_run(folder)
+    assert len(set(run.panel.genes)) == 32
+    page.get_by_text("32 genes that predict cell_type, condition, judged on held-out cells.").wait_for()
+
+    with page.expect_download() as waiting:
+        press(page, "Gene table (CSV)")
+    table = pd.read_csv(waiting.value.path(), keep_default_na=False)
+    assert list(table["gene"]) == list(run.panel.genes)
+    with page.expect_download() as waiting:
+        press(page, "Cells × panel (.h5ad)")
+    assert waiting.value.suggested_filename == "yoto_panel_32.h5ad"
+    assert read_dataset(waiting.value.path()).n_genes == 32
+
+    press(page, "See how well it predicts")
+    title(page, "Metrics")
+    page.get_by_text("Against its rivals").wait_for()
+    page.locator(".js-plotly-plot").first.wait_for()
+    assert run_id in page.url
+    assert not messages(page)
+
+
+def test_stop_ends_the_training_and_says_so(page, server, home):
+    folder = launched(long_config())
+    visit(page, f"{server.url}/train?run={folder.name}")
+    press(page, "Stop")
+    page.get_by_text("Stopped on request.").wait_for()
+    page.get_by_text("Stopped", exact=True).wait_for()
+    assert read_status(folder).state == "stopped"
+
+
+def test_two_tabs_watch_one_run(context, server, home):
+    folder = launched(config_for(CONDITION, panel_size=3))
+    tabs = [visit(opened(context), f"{server.url}/train?run={folder.name}") for _ in range(2)]
+    for tab in tabs:
+        tab.get_by_text("Done", exact=True).wait_for(timeout=LONG)
+        tab.get_by_role("button", name="Read the panel").wait_for()
+
+
+def test_a_killed_run_is_seen_without_a_refresh(page, server, home):
+    folder = launched(long_config())
+    visit(page, f"{server.url}/train?run={folder.name}")
+    page.get_by_text("Running", exact=True).wait_for()
+    os.kill(read_status(folder).pid, 9)
+    page.get_by_text("The process that ran it is gone.").wait_for()
+    page.get_by_role("button", name="Change the design").or_(
+        page.get_by_role("button", name="Read the panel")
+    ).wait_for()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"gene,cell\n1,2\n", "wrong.h5ad is not an .h5ad file."),
+        (b"", "wrong.h5ad is empty (0 bytes)."),
+        (toy_on_disk().read_bytes()[:5000], "wrong.h5ad is cut short or damaged"),
+    ],
+    ids=["text", "empty", "cut"],
+)
+def test_a_wrong_file_is_one_sentence_and_a_right_one_still_works_after_it(content, sentence, page, server, tmp_path):
+    (tmp_path / "wrong.h5ad").write_bytes(content)
+    visit(page, server.url)
+    send(page, tmp_path / "wrong.h5ad")
+    page.get_by_text(sentence).wait_for()
+    assert len(messages(settled(page))) == 1
+    send(page, toy_on_disk())
+    page.get_by_text("What is in it").wait_for()
+    page.get_by_text(sentence).wait_for(state="detached")
+    assert not messages(settled(page))
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("run=<script>alert(1)</script>", "“<script>alert(1)</script>” is not a run id."),
+        ("run=" + "0" * 32, "There is no run"),
+        ("data=../../etc/passwd", "The data of this link are not on this machine."),
+    ],
+)
+def test_a_wrong_link_is_a_sentence(query, sentence, page, server):
+    visit(page, f"{server.url}/panel?{query}")
+    page.get_by_text(sentence).wait_for()
+    title(page, "Panel")
+    assert page.get_by_text("No run is open yet.").count() == 1
+
+
+def test_text_from_files_is_never_rendered(page, server, home, tmp_path):
+    adata = make_toy()
+    bad = "<img src='http://outside.example/x.png' onerror='window.hacked=1'>"
+    names = [bad, "<b>bold</b>", "[link](http://outside.example)", "![i](http://outside.example/i.png)"]
+    adata.obs["cell_type"] = pd.Categorical(np.array(names)[np.arange(300) % 4])
+    adata.obs = adata.obs.rename(columns={"cell_type": "<b>type <img src=x onerror='window.hacked=1'>"})
+    adata.layers["**counts** <b>layer"] = adata.X.copy()
+    del adata.X
+    adata.var_names = ["<b>G0</b>", "![i](http://outside.example/g.png)", *adata.var_names[2:]]
+    path = tmp_path / "![i](http:__outside.example_f.png) <b>f<b>.h5ad"
+    adata.write_h5ad(path)
+
+    visit(page, server.url)
+    send(page, path)
+    page.get_by_text("What is in it").wait_for()
+    press(settled(page), "Design a panel")
+    title(page, "Design")
+    config = config_for(TaskConfig(obs=adata.obs.columns[0]), CONDITION, panel_size=4)
+    config = replace(config, genes=replace(config.genes, include=tuple(adata.var_names[:2])))
+    folder = launched(config, path=path)
+    visit(page, f"{server.url}/train?run={folder.name}")
+    page.get_by_text("Done", exact=True).wait_for(timeout=LONG)
+    for place, heading in (("panel", "Panel"), ("metrics", "Metrics"), ("train", "Train"), ("data", "Data")):
+        visit(page, f"{server.url}/{place if place != 'data' else ''}?run={folder.name}")
+        title(page, heading)
+        if place == "metrics":
+            page.locator(".js-plotly-plot").last.wait_for()
+        assert page.evaluate("window.hacked") is None
+        assert page.locator("img[src*='outside.example'], a[href*='outside.example']").count() == 0
+        assert page.get_by_text("bold", exact=True).count() == 0  # <b>bold</b> is shown with its brackets
+
+
+def test_the_page_works_on_a_narrow_screen_and_in_the_dark(browser, server):
+    context = browser.new_context(viewport={"width": 420, "height": 800}, color_scheme="dark")
+    context.set_default_timeout(SOON)
+    page = visit(opened(context), f"{server.url}/design?data=demo")
+    page.get_by_role("button", name="Train this panel").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 420
+    background = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+    assert background == "rgb(18, 24, 29)"
+    context.close()
+
+
+def test_the_toy_of_the_browser_tests_is_the_shared_one():
+    assert toy_dataset().n_cells == 300
