@@ -13,6 +13,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 app: .venv/app-ready
 	$(BIN)/python -m streamlit run app.py
 
+# Two test processes share the processors: more threads in each would only wait for one another.
+test: export OMP_NUM_THREADS = 1
+test: export OPENBLAS_NUM_THREADS = 1
+test: export NUMBA_NUM_THREADS = 1
 test: .venv/test-ready
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
