@@ -28,7 +28,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 PROJECT = Path(__file__).resolve().parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PAGES = {step.path: step.title for step in nav.STEPS}
-LONG = PATIENCE * 1000  # milliseconds, for what has to be computed
+LONG = 3 * PATIENCE * 1000  # milliseconds, for what has to be computed, also on a busy machine
 SOON = 30_000
 pytestmark = pytest.mark.browser
 
