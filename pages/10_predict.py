@@ -3,8 +3,9 @@
 import streamlit as st
 
 from pages.ui import messages, nav, predict_views, state
-from yoto_core import crossstudy, library
-from yoto_core.matching import refuse_missing
+from yoto_core.prediction import crossstudy
+from yoto_core.prediction.matching import refuse_missing
+from yoto_core.store import library
 
 nav.ensure_router()
 nav.header("Predict")

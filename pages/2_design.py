@@ -3,8 +3,10 @@
 import streamlit as st
 
 from pages.ui import design_form, messages, nav, state, sweep_form
-from yoto_core import queue, report, runs
-from yoto_core.labels import Label
+from yoto_core import report
+from yoto_core.store import runs
+from yoto_core.store.labels import Label
+from yoto_core.work import queue
 
 nav.ensure_router()
 nav.header("Design")

@@ -3,8 +3,9 @@
 import streamlit as st
 
 from pages.ui import messages, nav, state, watch
-from yoto_core import queue, runs
-from yoto_core.status import read_status
+from yoto_core.store import runs
+from yoto_core.store.status import read_status
+from yoto_core.work import queue
 
 nav.ensure_router()
 nav.header("Train")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.ui import messages, nav, run_views, state, sweep_views
-from yoto_core.history import history, shared
+from yoto_core.store.history import history, shared
 
 nav.ensure_router()
 nav.header("Runs")

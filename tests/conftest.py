@@ -16,7 +16,7 @@ from hypothesis import settings
 from scipy import sparse
 
 from yoto_core.config import EvaluationConfig, RunConfig, SelectorConfig, TaskConfig, TrainingConfig
-from yoto_core.reading import Dataset, from_anndata
+from yoto_core.data.reading import Dataset, from_anndata
 
 settings.register_profile("yoto", deadline=None, max_examples=60, derandomize=True, database=None)
 settings.load_profile("yoto")

@@ -11,12 +11,13 @@ from pathlib import Path
 import psutil
 
 from tests.conftest import make_toy
-from yoto_core import pipeline, runs
+from yoto_core import pipeline
 from yoto_core.config import EvaluationConfig, RunConfig, SelectorConfig, TaskConfig, TrainingConfig
-from yoto_core.folders import write_json
+from yoto_core.data.reading import Dataset, read_dataset
+from yoto_core.files import write_json
 from yoto_core.pipeline import Chosen, Run
-from yoto_core.reading import Dataset, read_dataset
-from yoto_core.status import Status, read_status
+from yoto_core.store import runs
+from yoto_core.store.status import Status, read_status
 
 PATIENCE = 120.0  # seconds until a wait is given up as a failure
 MEDIUM = TrainingConfig(steps=200, fit_steps=200)

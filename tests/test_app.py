@@ -14,11 +14,13 @@ from streamlit.testing.v1 import AppTest
 from pages.ui import nav
 from tests.conftest import make_toy
 from tests.shared_runs import CONDITION, PATIENCE, TYPE, chosen, config_for, finished, save, toy_on_disk, wait_for_end
-from yoto_core import jobs, library, runs
 from yoto_core.config import EvaluationConfig, TaskConfig
-from yoto_core.folders import home, run_folder
-from yoto_core.reading import read_dataset
-from yoto_core.status import read_status
+from yoto_core.data.reading import read_dataset
+from yoto_core.files import home
+from yoto_core.store import library, runs
+from yoto_core.store.folders import run_folder
+from yoto_core.store.status import read_status
+from yoto_core.work import jobs
 from yoto_core.worker import carry_out
 
 APP = str(Path(__file__).resolve().parent.parent / "app.py")

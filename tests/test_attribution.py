@@ -7,8 +7,8 @@ import pytest
 
 from tests.conftest import CLASSES, TYPE_GENES
 from tests.shared_runs import AGE, CONDITION, TYPE, chosen, config_for, finished
-from yoto_core.attribution import explain
 from yoto_core.config import GenesConfig
+from yoto_core.evaluation.attribution import explain
 
 
 def reasons_of(found):

@@ -11,9 +11,9 @@ from scipy import sparse
 from tests.conftest import AGE_GENES, CONDITION_GENES, GENES, TYPE_GENES
 from tests.shared_runs import AGE, CONDITION, TYPE, config_for, toy_dataset
 from yoto_core import pipeline
-from yoto_core.baselines import BASELINES, LearningCells, panel_of
-from yoto_core.preprocess import expression_of
-from yoto_core.targets import Target
+from yoto_core.data.preprocess import expression_of
+from yoto_core.data.targets import Target
+from yoto_core.scores.baselines import BASELINES, LearningCells, panel_of
 
 BY_NAME = {baseline.name: baseline for baseline in BASELINES}
 INFORMED = ("wilcoxon", "logistic", "forest")

@@ -19,10 +19,11 @@ import pytest
 from pages.ui import nav
 from tests.conftest import make_toy
 from tests.shared_runs import CONDITION, PATIENCE, config_for, toy_dataset, toy_on_disk
-from yoto_core import jobs, runs
 from yoto_core.config import EvaluationConfig, TaskConfig
-from yoto_core.reading import read_dataset
-from yoto_core.status import read_status
+from yoto_core.data.reading import read_dataset
+from yoto_core.store import runs
+from yoto_core.store.status import read_status
+from yoto_core.work import jobs
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 PROJECT = Path(__file__).resolve().parent.parent

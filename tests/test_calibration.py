@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from tests.shared_runs import AGE, CONDITION, TYPE, chosen, config_for
-from yoto_core.calibration import calibrated, expected_error, fit_temperature, trade_off, trade_off_sentence
-from yoto_core.panel_model import tempered
+from yoto_core.model.calibration import calibrated, expected_error, fit_temperature, trade_off, trade_off_sentence
+from yoto_core.model.panel_model import tempered
 
 
 def planted(temperature, *, cells=20_000, classes=4):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import make_toy
-from yoto_core.columns import describe_columns, likely_kind
+from yoto_core.data.columns import describe_columns, likely_kind
 
 N = 400
 ROW = np.arange(N)

@@ -17,12 +17,15 @@ import psutil
 import pytest
 
 from tests.shared_runs import CONDITION, config_for, toy_dataset, toy_on_disk, wait_for, wait_for_end, wait_until_gone
-from yoto_core import checkpoint, jobs, pipeline, process, queue, runs
+from yoto_core import pipeline
 from yoto_core.config import EvaluationConfig, TrainingConfig
-from yoto_core.folders import runs_folder
-from yoto_core.history import leftovers, sweep_leftovers
-from yoto_core.labels import Label, read_label
-from yoto_core.status import last_word, of_this_process, queued, read_status, write_status
+from yoto_core.model import checkpoint
+from yoto_core.store import process, runs
+from yoto_core.store.folders import runs_folder
+from yoto_core.store.history import leftovers, sweep_leftovers
+from yoto_core.store.labels import Label, read_label
+from yoto_core.store.status import last_word, of_this_process, queued, read_status, write_status
+from yoto_core.work import jobs, queue
 from yoto_core.worker import carry_out
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -47,7 +50,7 @@ def forks():
     """Processes that begin with everything loaded, so that twenty of them cost little."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["yoto_core.pipeline", "yoto_core.embedding", "yoto_core.worker", "tests.test_drills"]
+        ["yoto_core.pipeline", "yoto_core.explore.embedding", "yoto_core.worker", "tests.test_drills"]
     )
     return context
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from yoto_core import enrichment, online
 from yoto_core.errors import ConfigError, DataError, RunError
+from yoto_core.explore import enrichment, online
 
 BACKGROUND = [f"GENE{i}" for i in range(200)]
 SETS = {

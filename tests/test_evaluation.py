@@ -9,14 +9,14 @@ import pytest
 from tests.conftest import CONDITION_GENES, GENES, TYPE_GENES, make_toy
 from tests.shared_runs import CONDITION, TYPE, chosen, config_for, finished
 from yoto_core import pipeline
-from yoto_core.baselines import BASELINES
 from yoto_core.config import EvaluationConfig
-from yoto_core.evaluation import Evaluator
-from yoto_core.judges import JUDGES
-from yoto_core.methods import JUDGE_LABELS, METHODS
-from yoto_core.metrics import HEADLINE
+from yoto_core.data.reading import from_anndata
+from yoto_core.evaluation.evaluator import Evaluator
 from yoto_core.progress import Stopped, never, silent
-from yoto_core.reading import from_anndata
+from yoto_core.scores.baselines import BASELINES
+from yoto_core.scores.judges import JUDGES
+from yoto_core.scores.methods import JUDGE_LABELS, METHODS
+from yoto_core.scores.metrics import HEADLINE
 
 MARKERS = [gene for genes in TYPE_GENES.values() for gene in genes]
 METRICS = {"classification": {"accuracy", "balanced_accuracy", "macro_f1"}, "regression": {"r2", "mae", "spearman"}}

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from yoto_core import embedding
+from yoto_core.data.sampling import stratified
+from yoto_core.explore import embedding
+from yoto_core.explore.profiles import correlations, redundant_pairs
+from yoto_core.explore.selection import Outline
+from yoto_core.explore.sentences import mistake_sentences, mistakes
 from yoto_core.plots import calibration, confusion, palettes
-from yoto_core.profiles import correlations, redundant_pairs
-from yoto_core.sampling import stratified
-from yoto_core.selection import Outline
-from yoto_core.sentences import mistake_sentences, mistakes
 
 
 def test_a_constant_gene_correlates_with_nothing():

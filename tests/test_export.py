@@ -7,9 +7,9 @@ import pytest
 
 from tests.conftest import make_toy
 from tests.shared_runs import finished, save, toy_dataset
-from yoto_core import export
 from yoto_core.errors import DataError
-from yoto_core.folders import read_json, write_json
+from yoto_core.files import read_json, write_json
+from yoto_core.store import export
 
 
 def test_the_file_holds_the_stored_values_of_the_panel_genes_in_panel_order(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yoto_core.genes import (
+from yoto_core.data.genes import (
     FAMILIES,
     GeneNames,
     families_of,

@@ -7,11 +7,11 @@ import os
 
 import pytest
 
-from yoto_core import library
+from yoto_core.data.reading import read_dataset
 from yoto_core.demo import DEMO_FILE, DEMO_NAME, demo_config
 from yoto_core.errors import DataError, RunError
-from yoto_core.folders import home
-from yoto_core.reading import read_dataset
+from yoto_core.files import home
+from yoto_core.store import library
 
 
 def test_a_file_is_kept_under_the_digest_of_its_bytes_and_found_by_it():

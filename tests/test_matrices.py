@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
+from yoto_core.data.matrices import SAMPLE_BLOCKS, SAMPLE_VALUES, Verdict, choose, classify, sample_values
 from yoto_core.errors import DataError
-from yoto_core.matrices import SAMPLE_BLOCKS, SAMPLE_VALUES, Verdict, choose, classify, sample_values
 
 COUNTS = np.array([1, 2, 1, 7, 0.0])
 

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from yoto_core import metrics
-from yoto_core.metrics import (
+from yoto_core.data.targets import UNLABELLED, Target
+from yoto_core.scores import metrics
+from yoto_core.scores.metrics import (
     class_scores,
     confusion,
     headline,
@@ -14,7 +15,6 @@ from yoto_core.metrics import (
     number_scores,
     per_class,
 )
-from yoto_core.targets import UNLABELLED, Target
 
 CODES = st.integers(2, 60).flatmap(
     lambda n: st.tuples(*(st.lists(st.integers(0, 4), min_size=n, max_size=n).map(np.array) for _ in range(2)))

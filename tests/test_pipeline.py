@@ -14,12 +14,12 @@ from tests.conftest import AGE_GENES, CONDITION_GENES, GENES, TYPE_GENES, make_t
 from tests.shared_runs import AGE, CONDITION, TYPE, chosen, config_for, finished, toy_dataset
 from yoto_core import pipeline
 from yoto_core.config import EvaluationConfig, GenesConfig, SplitConfig, TrainingConfig
+from yoto_core.data.preprocess import log_normalise
+from yoto_core.data.reading import from_anndata
+from yoto_core.data.targets import Target
 from yoto_core.errors import ConfigError
-from yoto_core.model import answers_for, heads_for
-from yoto_core.preprocess import log_normalise
+from yoto_core.model.network import answers_for, heads_for
 from yoto_core.progress import Progress, Stopped
-from yoto_core.reading import from_anndata
-from yoto_core.targets import Target
 
 N = len(GENES)
 EVEN = {"smoothing": 0.05, "balance": 1.0}

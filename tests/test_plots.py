@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from tests.shared_runs import finished
-from yoto_core.methods import METHODS
 from yoto_core.plots.confusion import confusion_figure, confusion_table
 from yoto_core.plots.numbers import number_figure, number_table
 from yoto_core.plots.scores import REFERENCES, rival_figure, rival_table
 from yoto_core.plots.sizes import size_figure, size_table
 from yoto_core.plots.training import SCORE_PREFIX, training_figure
+from yoto_core.scores.methods import METHODS
 
 THEMES = ["light", "dark"]
 ODD = ["<script>alert(1)</script>", "<b>bold</b>", "<a href='https://example.org'>x</a>", "β-cell 😀", "12"]

@@ -13,10 +13,10 @@ import pytest
 import yoto_core
 from tests.conftest import make_toy
 from tests.shared_runs import finished, save
-from yoto_core import portable
-from yoto_core.card import literal, model_card
 from yoto_core.errors import RunError
-from yoto_core.saved import saved_model
+from yoto_core.store import portable
+from yoto_core.store.card import literal, model_card
+from yoto_core.store.saved import saved_model
 
 
 @pytest.fixture(scope="module")

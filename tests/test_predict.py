@@ -10,10 +10,10 @@ import pytest
 from tests.conftest import make_toy
 from tests.shared_runs import AGE, CONDITION, TYPE, config_for, finished, toy_dataset
 from yoto_core import pipeline
+from yoto_core.data.preprocess import log_normalise
+from yoto_core.data.reading import from_anndata
 from yoto_core.errors import DataError
-from yoto_core.predict import predict
-from yoto_core.preprocess import log_normalise
-from yoto_core.reading import from_anndata
+from yoto_core.prediction.predict import predict
 
 
 @pytest.fixture(scope="module")

@@ -12,17 +12,17 @@ from scipy import sparse
 
 from tests.conftest import make_toy
 from tests.shared_runs import AGE, CONDITION, TYPE, chosen, config_for, toy_dataset
-from yoto_core.cells import cells_of, open_cells
 from yoto_core.config import GenesConfig
-from yoto_core.crossstudy import comparable_tasks, judge, side_by_side
+from yoto_core.data.genes import GeneNames
+from yoto_core.data.preprocess import log_normalise
+from yoto_core.data.reading import from_anndata
 from yoto_core.errors import DataError
-from yoto_core.forms import as_read
-from yoto_core.genes import GeneNames
-from yoto_core.matching import match_panel, refuse_missing, species_of
-from yoto_core.predict import label_cells
-from yoto_core.preprocess import log_normalise
-from yoto_core.reading import from_anndata
-from yoto_core.reference import cost_sentence, gene_costs, missing_sentences
+from yoto_core.evaluation.reference import cost_sentence, gene_costs, missing_sentences
+from yoto_core.model.forms import as_read
+from yoto_core.prediction.cells import cells_of, open_cells
+from yoto_core.prediction.crossstudy import comparable_tasks, judge, side_by_side
+from yoto_core.prediction.matching import match_panel, refuse_missing, species_of
+from yoto_core.prediction.predict import label_cells
 
 HUMAN = ("CD3D", "MS4A1", "LYZ", "NKG7", "PPBP", "CST3")
 IDS = tuple(f"ENSG0000000000{i}" for i in range(6))

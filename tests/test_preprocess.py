@@ -6,9 +6,9 @@ from scipy import sparse
 
 from tests.conftest import GENES, NOISE_GENES, make_toy
 from yoto_core.config import GenesConfig
+from yoto_core.data.preprocess import choose_candidates, expression_of, log_normalise
+from yoto_core.data.reading import from_anndata
 from yoto_core.errors import ConfigError
-from yoto_core.preprocess import choose_candidates, expression_of, log_normalise
-from yoto_core.reading import from_anndata
 
 ALL = np.arange(300)
 

@@ -11,11 +11,21 @@ from pathlib import Path
 import pytest
 
 from tests.shared_runs import CONDITION, config_for, toy_dataset, toy_on_disk, wait_for, wait_for_end, wait_until_gone
-from yoto_core import jobs, queue, runs
 from yoto_core.errors import RunError
-from yoto_core.folders import locked, runs_folder
-from yoto_core.labels import Label
-from yoto_core.status import Status, ask_to_stop, last_word, of_this_process, read_status, stop_asked, write_status
+from yoto_core.files import locked
+from yoto_core.store import runs
+from yoto_core.store.folders import runs_folder
+from yoto_core.store.labels import Label
+from yoto_core.store.status import (
+    Status,
+    ask_to_stop,
+    last_word,
+    of_this_process,
+    read_status,
+    stop_asked,
+    write_status,
+)
+from yoto_core.work import jobs, queue
 
 PROJECT = Path(__file__).resolve().parent.parent
 

@@ -9,8 +9,8 @@ import pytest
 from scipy import sparse
 
 from tests.conftest import CELLS, GENES, make_toy
+from yoto_core.data.reading import Dataset, from_anndata, read_dataset
 from yoto_core.errors import DataError
-from yoto_core.reading import Dataset, from_anndata, read_dataset
 
 HARD_NAMES = ["<script>alert(1)</script>", "🧬 état", "x" * 200, "with space", "per%cent", "0"]
 

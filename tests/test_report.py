@@ -10,12 +10,13 @@ import pytest
 
 from tests.conftest import make_toy
 from tests.shared_runs import AGE, CONDITION, TYPE, config_for, finished, save, toy_dataset
-from yoto_core import report, runs
+from yoto_core import report
 from yoto_core.config import SplitConfig
-from yoto_core.folders import write_json
-from yoto_core.methods import JUDGE_LABELS, METHODS
-from yoto_core.reading import from_anndata
-from yoto_core.status import Status
+from yoto_core.data.reading import from_anndata
+from yoto_core.files import write_json
+from yoto_core.scores.methods import JUDGE_LABELS, METHODS
+from yoto_core.store import runs
+from yoto_core.store.status import Status
 
 
 @pytest.fixture(scope="module")

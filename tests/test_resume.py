@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from tests.shared_runs import AGE, CONDITION, TYPE, config_for, toy_dataset
-from yoto_core import checkpoint, pipeline
-from yoto_core.checkpoint import Checkpoints, checkpoints_in, find_snapshot, keep_snapshot
+from yoto_core import pipeline
+from yoto_core.model import checkpoint
+from yoto_core.model.checkpoint import Checkpoints, checkpoints_in, find_snapshot, keep_snapshot
 from yoto_core.progress import Progress, Stopped
 
 CONFIG = config_for(TYPE, CONDITION, AGE, panel_size=8)

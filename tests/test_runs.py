@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from tests.shared_runs import TYPE, config_for, finished, save
-from yoto_core import folders, runs
+from yoto_core import files
 from yoto_core.config import RunConfig
 from yoto_core.errors import RunError, YotoError
-from yoto_core.folders import create_folder, read_json, run_folder, runs_folder, write_json, write_text
-from yoto_core.status import Status, ask_to_stop, queued, read_status, stop_asked, write_status
+from yoto_core.files import read_json, write_json, write_text
+from yoto_core.store import folders, runs
+from yoto_core.store.folders import create_folder, run_folder, runs_folder
+from yoto_core.store.status import Status, ask_to_stop, queued, read_status, stop_asked, write_status
 
 FULL = Path("/dev/full")
 EVERY_FILE = {
@@ -142,7 +144,7 @@ def test_a_write_that_fails_halfway_leaves_the_old_file(tmp_path):
         raise ValueError("no more")
 
     with pytest.raises(ValueError, match="no more"):
-        folders.write_whole(path, fail)
+        files.write_whole(path, fail)
     assert path.read_text() == "old"
     assert names_in(tmp_path) == {"file.txt"}
 

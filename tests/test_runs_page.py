@@ -10,13 +10,14 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui import nav
 from tests.shared_runs import CONDITION, TYPE, config_for, finished, save, toy_dataset, toy_on_disk
-from yoto_core import library, runs
 from yoto_core.errors import RunError
-from yoto_core.folders import runs_folder, write_json
-from yoto_core.history import delete_run, history, history_row, history_table
-from yoto_core.labels import Label, read_label, rename
+from yoto_core.files import write_json
 from yoto_core.report import config_changes
-from yoto_core.status import last_word, of_this_process, read_status, write_status
+from yoto_core.store import library, runs
+from yoto_core.store.folders import runs_folder
+from yoto_core.store.history import delete_run, history, history_row, history_table
+from yoto_core.store.labels import Label, read_label, rename
+from yoto_core.store.status import last_word, of_this_process, read_status, write_status
 
 APP = str(Path(__file__).resolve().parent.parent / "app.py")
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from yoto_core.selector import (
+from yoto_core.model.selector import (
     distance_sums,
     gumbel,
     hard_mask,

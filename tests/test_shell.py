@@ -14,11 +14,11 @@ import pytest
 
 from tests.conftest import make_toy
 from tests.shared_runs import PATIENCE, finished, save, toy_on_disk
-from yoto_core import runs
 from yoto_core.__main__ import main, task_from_text
 from yoto_core.errors import ConfigError
-from yoto_core.folders import RUN_ID, runs_folder
-from yoto_core.status import read_status
+from yoto_core.store import runs
+from yoto_core.store.folders import RUN_ID, runs_folder
+from yoto_core.store.status import read_status
 
 PROJECT = Path(__file__).resolve().parent.parent
 # As short as a run can be: the shell is tested here, not the panel.

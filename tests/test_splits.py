@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from tests.conftest import make_toy
 from yoto_core.config import SplitConfig, TaskConfig
+from yoto_core.data.splits import split_cells
+from yoto_core.data.targets import encode_target, without_unseen
 from yoto_core.errors import ConfigError
-from yoto_core.splits import split_cells
-from yoto_core.targets import encode_target, without_unseen
 
 OBS = make_toy().obs
 CELL_TYPE, CONDITION = TaskConfig(obs="cell_type"), TaskConfig(obs="condition")

@@ -6,14 +6,16 @@ import pandas as pd
 import pytest
 
 from tests.shared_runs import AGE, CONDITION, TYPE, config_for, finished, save, toy_dataset, toy_on_disk
-from yoto_core import jobs, runs, sweep
 from yoto_core.errors import ConfigError
-from yoto_core.folders import runs_folder, write_json
-from yoto_core.history import headline_score, history, history_row
-from yoto_core.labels import Label
+from yoto_core.files import write_json
 from yoto_core.plots.sweep import sweep_figure
-from yoto_core.status import Status, last_word, read_status, write_status
-from yoto_core.sweep import Sweep, comparison, standing, start_sweep, stop_sweep, summary
+from yoto_core.store import runs
+from yoto_core.store.folders import runs_folder
+from yoto_core.store.history import headline_score, history, history_row
+from yoto_core.store.labels import Label
+from yoto_core.store.status import Status, last_word, read_status, write_status
+from yoto_core.work import jobs, sweep
+from yoto_core.work.sweep import Sweep, comparison, standing, start_sweep, stop_sweep, summary
 
 CONFIG = config_for(TYPE, CONDITION, AGE, panel_size=8)
 ALL = ("cell_type", "condition", "age")

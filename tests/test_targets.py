@@ -4,8 +4,8 @@ import pytest
 
 from tests.conftest import make_toy
 from yoto_core.config import TaskConfig
+from yoto_core.data.targets import MIN_LABELLED, UNLABELLED, encode_target, without_unseen
 from yoto_core.errors import ConfigError
-from yoto_core.targets import MIN_LABELLED, UNLABELLED, encode_target, without_unseen
 
 N = np.arange(60)
 

@@ -26,11 +26,12 @@ from tests.shared_runs import (
     wait_for_end,
     wait_until_gone,
 )
-from yoto_core import jobs, runs
 from yoto_core.config import TaskConfig
-from yoto_core.folders import read_json, write_json
+from yoto_core.files import read_json, write_json
 from yoto_core.progress import Progress
-from yoto_core.status import Status, ask_to_stop, queued, read_status, write_status
+from yoto_core.store import runs
+from yoto_core.store.status import Status, ask_to_stop, queued, read_status, write_status
+from yoto_core.work import jobs
 from yoto_core.worker import carry_out
 
 

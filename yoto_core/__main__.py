@@ -14,8 +14,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from yoto_core.config import GenesConfig, RunConfig, SelectorConfig, SplitConfig, TaskConfig
+from yoto_core.data.genes import FAMILIES, split_list
 from yoto_core.errors import ConfigError, RunError, YotoError
-from yoto_core.genes import FAMILIES, split_list
 from yoto_core.progress import Progress
 
 DONE, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130
@@ -85,8 +85,9 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _run(data_path: Path, name: str, config: RunConfig, out: str | None) -> int:
-    from yoto_core import report, runs
-    from yoto_core.reading import read_dataset
+    from yoto_core import report
+    from yoto_core.data.reading import read_dataset
+    from yoto_core.store import runs
     from yoto_core.worker import carry_out
 
     target = _free(Path(out)) if out else None
@@ -114,7 +115,7 @@ def _run(data_path: Path, name: str, config: RunConfig, out: str | None) -> int:
 
 def _inspect(options: argparse.Namespace) -> int:
     from yoto_core import report
-    from yoto_core.reading import read_dataset
+    from yoto_core.data.reading import read_dataset
 
     facts = report.describe_data(read_dataset(options.data))
     print(json.dumps(facts, indent=1, ensure_ascii=False) if options.json else report.data_as_text(facts))
@@ -122,15 +123,17 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _list(_options: argparse.Namespace) -> int:
-    from yoto_core import report, runs
+    from yoto_core import report
+    from yoto_core.store import runs
 
     print(report.runs_as_text(runs.list_runs()))
     return DONE
 
 
 def _show(options: argparse.Namespace) -> int:
-    from yoto_core import report, runs
-    from yoto_core.status import read_status
+    from yoto_core import report
+    from yoto_core.store import runs
+    from yoto_core.store.status import read_status
 
     folder = _run_folder(options.run)
     status = read_status(folder)
@@ -141,7 +144,9 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from yoto_core import crossstudy, export, portable, reference
+    from yoto_core.evaluation import reference
+    from yoto_core.prediction import crossstudy
+    from yoto_core.store import export, portable
 
     out = Path(options.out)
     if out.suffix not in (".csv", ".h5ad"):
@@ -168,7 +173,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from yoto_core import portable
+    from yoto_core.store import portable
 
     path = portable.export_model(portable.load_model(_model_path(options.run)), Path(options.out))
     print(f"The model with its card: {path}")
@@ -205,7 +210,7 @@ class _Bar:
 
 
 def _run_folder(name: str) -> Path:
-    from yoto_core.folders import run_folder
+    from yoto_core.store.folders import run_folder
 
     return Path(name) if Path(name).is_dir() else run_folder(name)
 
@@ -217,7 +222,7 @@ def _model_path(name: str) -> Path:
 def _free(target: Path) -> Path:
     if target.exists():
         raise RunError(f"{target} exists already.", hint="Name a folder that does not exist yet.")
-    from yoto_core.folders import saving
+    from yoto_core.files import saving
 
     with saving():
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -227,7 +232,7 @@ def _free(target: Path) -> Path:
 def _move(folder: Path, target: Path) -> Path:
     import shutil
 
-    from yoto_core.folders import saving
+    from yoto_core.files import saving
 
     with saving():
         return Path(shutil.move(folder, target))

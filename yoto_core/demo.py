@@ -1,10 +1,9 @@
 """The shipped real data set and the design it is shown with."""
 
-from pathlib import Path
-
 from yoto_core.config import RunConfig, SelectorConfig, TaskConfig
+from yoto_core.files import ASSETS
 
-DEMO_FILE = Path(__file__).resolve().parent.parent / "assets" / "demo" / "kang2018_pbmc_ifnb.h5ad"
+DEMO_FILE = ASSETS / "demo" / "kang2018_pbmc_ifnb.h5ad"
 DEMO_NAME = "PBMC ± interferon-beta (Kang et al. 2018)"
 
 

@@ -8,24 +8,24 @@ import pandas as pd
 from anndata import AnnData
 
 from yoto_core import runtime
-from yoto_core.attribution import Reason, explain
-from yoto_core.calibration import calibrated
-from yoto_core.checkpoint import NO_CHECKPOINTS, Checkpoints
-from yoto_core.checks import Finding, check_data, check_fit
 from yoto_core.config import RunConfig
+from yoto_core.data.checks import Finding, check_data, check_fit
+from yoto_core.data.preprocess import Candidates, choose_candidates, expression_of
+from yoto_core.data.problem import Problem
+from yoto_core.data.reading import Dataset, from_anndata
+from yoto_core.data.splits import Split, split_cells
+from yoto_core.data.targets import Target, encode_target, without_unseen
 from yoto_core.errors import ConfigError
-from yoto_core.evaluation import Evaluation, Evaluator
-from yoto_core.panel import Panel
-from yoto_core.panel_model import PanelModel
-from yoto_core.predict import predict
-from yoto_core.preprocess import Candidates, choose_candidates, expression_of
-from yoto_core.problem import Problem
+from yoto_core.evaluation.attribution import Reason, explain
+from yoto_core.evaluation.evaluator import Evaluation, Evaluator
+from yoto_core.evaluation.reference import Reference, describe_training
+from yoto_core.model.calibration import calibrated
+from yoto_core.model.checkpoint import NO_CHECKPOINTS, Checkpoints
+from yoto_core.model.panel import Panel
+from yoto_core.model.panel_model import PanelModel
+from yoto_core.model.training import TrainResult, train
+from yoto_core.prediction.predict import predict
 from yoto_core.progress import OnProgress, Progress, ShouldStop, never, silent
-from yoto_core.reading import Dataset, from_anndata
-from yoto_core.reference import Reference, describe_training
-from yoto_core.splits import Split, split_cells
-from yoto_core.targets import Target, encode_target, without_unseen
-from yoto_core.training import TrainResult, train
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from yoto_core.checks import check_data
-from yoto_core.columns import describe_columns
 from yoto_core.config import RunConfig, section_types
-from yoto_core.genes import families_of
-from yoto_core.methods import JUDGE_LABELS, METHODS
-from yoto_core.metrics import HEADLINE
+from yoto_core.data.checks import check_data
+from yoto_core.data.columns import describe_columns
+from yoto_core.data.genes import families_of
+from yoto_core.data.reading import Dataset
 from yoto_core.pipeline import Run
-from yoto_core.reading import Dataset
-from yoto_core.runs import Listed
+from yoto_core.scores.methods import JUDGE_LABELS, METHODS
+from yoto_core.scores.metrics import HEADLINE
+from yoto_core.store.runs import Listed
 
 METRIC_LABELS = {
     "macro_f1": "macro-F1",

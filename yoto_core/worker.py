@@ -14,12 +14,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from yoto_core import queue
 from yoto_core.errors import DataError, RunError, YotoError
-from yoto_core.folders import locked, read_json
+from yoto_core.files import locked, read_json
 from yoto_core.progress import OnProgress, Progress, Stopped, silent
-from yoto_core.reporting import Reporter, drop_parts, watch_over
-from yoto_core.status import Status, of_this_process, read_status, stop_asked, write_status
+from yoto_core.store.status import Status, of_this_process, read_status, stop_asked, write_status
+from yoto_core.work import queue
+from yoto_core.work.reporting import Reporter, drop_parts, watch_over
 
 NO_MEMORY = {"message": "The machine ran out of memory.", "hint": "Use fewer cells or genes, or a larger machine."}
 
@@ -88,12 +88,13 @@ def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> float | N
     if stop():
         raise Stopped
     # Loading torch takes seconds: the watcher already sees that the run has begun.
-    from yoto_core import exploration, pipeline, runs
-    from yoto_core.checkpoint import checkpoints_in, drop_checkpoint
-    from yoto_core.embedding import draw_maps
-    from yoto_core.history import headline_score
-    from yoto_core.profiles import profile
-    from yoto_core.reading import read_dataset
+    from yoto_core import pipeline
+    from yoto_core.data.reading import read_dataset
+    from yoto_core.explore.embedding import draw_maps
+    from yoto_core.explore.profiles import profile
+    from yoto_core.model.checkpoint import checkpoints_in, drop_checkpoint
+    from yoto_core.store import exploration, runs
+    from yoto_core.store.history import headline_score
 
     config, about = runs.read_config(folder), read_json(folder / "data.json")
     data = read_dataset(about["path"], matrix=config.genes.matrix, name=about["name"])

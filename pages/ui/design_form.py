@@ -8,10 +8,10 @@ import streamlit as st
 from pages.ui import state
 from pages.ui.widgets import advanced_inputs, setting_input
 from yoto_core.config import GenesConfig, RunConfig, SelectorConfig, SplitConfig, TaskConfig
+from yoto_core.data.genes import FAMILIES, split_list
+from yoto_core.data.reading import Dataset
 from yoto_core.demo import demo_config
 from yoto_core.errors import ConfigError
-from yoto_core.genes import FAMILIES, split_list
-from yoto_core.reading import Dataset
 
 CELLS = "single cells"
 

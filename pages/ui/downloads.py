@@ -7,9 +7,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from yoto_core import export
 from yoto_core.pipeline import Run
 from yoto_core.plots import vector
+from yoto_core.store import export
 
 
 def panel_buttons(run: Run, folder: Path) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 import streamlit as st
 
 from pages.ui import downloads, explored, messages, state
-from yoto_core import enrichment
-from yoto_core.enrichment import LIBRARIES, Enrichment
 from yoto_core.errors import YotoError
-from yoto_core.online import ask_enrichr
+from yoto_core.explore import enrichment
+from yoto_core.explore.enrichment import LIBRARIES, Enrichment
+from yoto_core.explore.online import ask_enrichr
+from yoto_core.explore.profiles import Profiles
 from yoto_core.pipeline import Run
 from yoto_core.plots.enrichment import bar_figure, dot_figure, term_table
-from yoto_core.profiles import Profiles
 
 QUIET = {"displayModeBar": False}
 LABELS = {library.name: library.label for library in LIBRARIES}

@@ -6,13 +6,13 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui import state
-from yoto_core import exploration
-from yoto_core.embedding import Maps
+from yoto_core.data.stored import stored_colors
 from yoto_core.errors import YotoError
+from yoto_core.explore.embedding import Maps
+from yoto_core.explore.profiles import Profiles
 from yoto_core.pipeline import Run
 from yoto_core.plots.palettes import Look, class_colors
-from yoto_core.profiles import Profiles
-from yoto_core.stored import stored_colors
+from yoto_core.store import exploration
 
 LOOKS: tuple[Look, ...] = ("standard", "colour-blind safe", "greyscale")
 

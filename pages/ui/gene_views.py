@@ -4,7 +4,8 @@ import streamlit as st
 
 from pages.ui import downloads, explored, messages, state
 from yoto_core import report
-from yoto_core.genes import FAMILIES
+from yoto_core.data.genes import FAMILIES
+from yoto_core.explore.profiles import REDUNDANT, Profiles, redundant_pairs
 from yoto_core.pipeline import Run
 from yoto_core.plots.genes import (
     class_table,
@@ -15,7 +16,6 @@ from yoto_core.plots.genes import (
     violin_table,
 )
 from yoto_core.plots.maps import Paint, map_table, single_figure
-from yoto_core.profiles import REDUNDANT, Profiles, redundant_pairs
 
 QUIET = {"displayModeBar": False}
 TWO = st.column_config.NumberColumn(format="%.2f")

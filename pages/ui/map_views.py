@@ -5,15 +5,15 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import downloads, explored, messages, state
-from yoto_core import stored
-from yoto_core.columns import values_to_paint
-from yoto_core.embedding import Maps
+from yoto_core.data import stored
+from yoto_core.data.columns import values_to_paint
+from yoto_core.data.preprocess import gene_values
 from yoto_core.errors import DataError
+from yoto_core.explore.embedding import Maps
+from yoto_core.explore.selection import Outline, describe
+from yoto_core.explore.sentences import map_sentences
 from yoto_core.pipeline import Run
 from yoto_core.plots.maps import DRAWN, Paint, map_figure, map_table
-from yoto_core.preprocess import gene_values
-from yoto_core.selection import Outline, describe
-from yoto_core.sentences import map_sentences
 
 PERCENT = st.column_config.NumberColumn(format="%.0f %%")
 ALL, PANEL = "all candidate genes", "the panel"

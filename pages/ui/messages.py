@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from pages.ui import state
-from yoto_core.checks import Finding
+from yoto_core.data.checks import Finding
 from yoto_core.errors import YotoError
 
 

@@ -5,15 +5,15 @@ import streamlit as st
 from pages.ui import downloads, state
 from yoto_core import report
 from yoto_core.config import TaskConfig
-from yoto_core.metrics import HEADLINE
+from yoto_core.evaluation.sizes import suggest
+from yoto_core.explore.sentences import mistake_sentences, mistakes, number_sentence
 from yoto_core.pipeline import Run
 from yoto_core.plots.calibration import calibration_figure, calibration_sentence, calibration_table
 from yoto_core.plots.confusion import by_similarity, confusion_figure, confusion_table
 from yoto_core.plots.numbers import number_figure, number_table
 from yoto_core.plots.scores import rival_figure, rival_table
 from yoto_core.plots.sizes import size_figure, size_table
-from yoto_core.sentences import mistake_sentences, mistakes, number_sentence
-from yoto_core.sizes import suggest
+from yoto_core.scores.metrics import HEADLINE
 
 QUIET = {"displayModeBar": False}
 THREE = st.column_config.NumberColumn(format="%.3f")

@@ -10,11 +10,12 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui import messages, state
+from yoto_core.files import ASSETS
 from yoto_core.report import config_changes
-from yoto_core.runs import read_config
+from yoto_core.store.runs import read_config
 
 _ROUTED = "_routed"
-ICON = Path(__file__).resolve().parents[2] / "assets" / "icon.png"
+ICON = ASSETS / "icon.png"
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,19 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import downloads, messages, state
-from yoto_core import crossstudy, export, portable
-from yoto_core.calibration import DEFAULT_THRESHOLD, trade_off_sentence
-from yoto_core.card import model_card
-from yoto_core.folders import read_json
-from yoto_core.matching import Matching
+from yoto_core.evaluation.reference import cost_sentence
+from yoto_core.files import read_json
+from yoto_core.model.calibration import DEFAULT_THRESHOLD, trade_off_sentence
 from yoto_core.plots.shift import shift_figure
 from yoto_core.plots.tradeoff import trade_off_figure
-from yoto_core.predict import Labelled
-from yoto_core.reference import cost_sentence
+from yoto_core.prediction import crossstudy
+from yoto_core.prediction.matching import Matching
+from yoto_core.prediction.predict import Labelled
+from yoto_core.prediction.shift import Shift
 from yoto_core.report import METRIC_LABELS, file_safe
-from yoto_core.saved import SavedModel, saved_model
-from yoto_core.shift import Shift
+from yoto_core.store import export, portable
+from yoto_core.store.card import model_card
+from yoto_core.store.saved import SavedModel, saved_model
 
 QUIET = {"displayModeBar": False}
 PREVIEW = 1_000  # rows shown; the files hold all

@@ -4,10 +4,10 @@ import streamlit as st
 
 from pages.ui import messages, nav, state
 from pages.ui.watch import STATES
-from yoto_core import runs
-from yoto_core.folders import run_folder
-from yoto_core.history import Row, delete_run, history_table, leftovers, shared, sweep_leftovers
-from yoto_core.labels import LONGEST, rename
+from yoto_core.store import runs
+from yoto_core.store.folders import run_folder
+from yoto_core.store.history import Row, delete_run, history_table, leftovers, shared, sweep_leftovers
+from yoto_core.store.labels import LONGEST, rename
 
 
 def choose(rows: list[Row]) -> Row | None:

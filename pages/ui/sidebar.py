@@ -4,12 +4,12 @@ import streamlit as st
 
 from pages.ui import messages, nav, state
 from pages.ui.watch import STATES
-from yoto_core import jobs, queue
 from yoto_core.errors import YotoError
-from yoto_core.folders import run_folder
-from yoto_core.history import Row, history_row, shared
-from yoto_core.queue import Job
-from yoto_core.status import Status, read_status
+from yoto_core.store.folders import run_folder
+from yoto_core.store.history import Row, history_row, shared
+from yoto_core.store.status import Status, read_status
+from yoto_core.work import jobs, queue
+from yoto_core.work.queue import Job
 
 EVERY = 2.0  # seconds between two looks at runs that work
 SHOWN = 4  # runs at once; the Runs page has them all

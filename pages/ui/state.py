@@ -11,17 +11,18 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from yoto_core import library, pipeline
-from yoto_core.checks import Finding, check_data
+from yoto_core import pipeline
 from yoto_core.config import RunConfig
+from yoto_core.data.checks import Finding, check_data
+from yoto_core.data.reading import Dataset, read_dataset
 from yoto_core.errors import DataError, RunError, YotoError
-from yoto_core.folders import read_json, reading
-from yoto_core.folders import run_folder as folder_of
+from yoto_core.explore.selection import Outline
+from yoto_core.files import read_json, reading
 from yoto_core.pipeline import Run
-from yoto_core.reading import Dataset, read_dataset
 from yoto_core.report import describe_data
-from yoto_core.runs import load_run
-from yoto_core.selection import Outline
+from yoto_core.store import library
+from yoto_core.store.folders import run_folder as folder_of
+from yoto_core.store.runs import load_run
 
 _DATA, _MATRIX, _CONFIG, _RUN, _NOTICE, _UPLOAD = "data_key", "matrix", "config", "run_id", "notice", "upload_id"
 _DRAFT, _ROUND, _OWNER = "draft", "design_round", "owner"

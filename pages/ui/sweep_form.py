@@ -4,10 +4,10 @@ import streamlit as st
 
 from pages.ui import messages, nav, state
 from yoto_core.config import RunConfig
+from yoto_core.data.genes import split_list
+from yoto_core.data.reading import Dataset
 from yoto_core.errors import ConfigError
-from yoto_core.genes import split_list
-from yoto_core.reading import Dataset
-from yoto_core.sweep import Sweep, start_sweep
+from yoto_core.work.sweep import Sweep, start_sweep
 
 TOGETHER, ALONE = "All tasks together", "All together, and each task alone"
 

@@ -5,10 +5,10 @@ from datetime import datetime
 import streamlit as st
 
 from pages.ui import downloads, messages, state
-from yoto_core.folders import run_folder
-from yoto_core.history import Row, history_row
 from yoto_core.plots.sweep import sweep_figure
-from yoto_core.sweep import comparison, standing, stop_sweep, summary
+from yoto_core.store.folders import run_folder
+from yoto_core.store.history import Row, history_row
+from yoto_core.work.sweep import comparison, standing, stop_sweep, summary
 
 
 def show(rows: list[Row]) -> None:

@@ -8,10 +8,10 @@ import streamlit as st
 
 from pages.ui import state
 from pages.ui.messages import plain
-from yoto_core import jobs, queue
 from yoto_core.plots.training import training_figure
-from yoto_core.runs import read_history
-from yoto_core.status import Status
+from yoto_core.store.runs import read_history
+from yoto_core.store.status import Status
+from yoto_core.work import jobs, queue
 
 PHASES = {
     "reading": "Read the data",

@@ -12,11 +12,12 @@ import time
 from pathlib import Path
 
 from tests.benchmarks.machine import describe_machine
-from yoto_core import jobs, runs
 from yoto_core.config import RunConfig, SelectorConfig, TaskConfig
+from yoto_core.data.reading import read_dataset
 from yoto_core.demo import DEMO_FILE, demo_config
-from yoto_core.reading import read_dataset
-from yoto_core.status import read_status
+from yoto_core.store import runs
+from yoto_core.store.status import read_status
+from yoto_core.work import jobs
 
 
 def watch(path: Path, config: RunConfig) -> dict[str, float]:
@@ -44,10 +45,10 @@ def compare_with_wilcoxon(path: Path, config: RunConfig) -> tuple[float, float]:
     import scanpy as sc
 
     from yoto_core import pipeline
-    from yoto_core.preprocess import expression_of
-    from yoto_core.problem import Problem
+    from yoto_core.data.preprocess import expression_of
+    from yoto_core.data.problem import Problem
+    from yoto_core.model.training import train
     from yoto_core.progress import never, silent
-    from yoto_core.training import train
 
     data = read_dataset(path)
     fitted = pipeline.design(data, config)

@@ -19,13 +19,14 @@ from pathlib import Path
 import psutil
 
 from tests.benchmarks.machine import describe_machine
-from yoto_core import jobs, runs
 from yoto_core.config import RunConfig
+from yoto_core.data.reading import read_dataset
 from yoto_core.demo import DEMO_FILE, demo_config
-from yoto_core.folders import home, write_json
-from yoto_core.history import history, history_table, leftovers
-from yoto_core.reading import read_dataset
-from yoto_core.status import Status, read_status
+from yoto_core.files import home, write_json
+from yoto_core.store import runs
+from yoto_core.store.history import history, history_table, leftovers
+from yoto_core.store.status import Status, read_status
+from yoto_core.work import jobs
 
 PROJECT = Path(__file__).resolve().parents[2]
 WATCHERS = 10

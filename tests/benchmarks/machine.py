@@ -4,7 +4,7 @@ import os
 import platform
 from pathlib import Path
 
-from yoto_core.reading import read_dataset
+from yoto_core.data.reading import read_dataset
 from yoto_core.runtime import versions
 
 

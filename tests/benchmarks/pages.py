@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from tests.benchmarks.machine import describe_machine
-from yoto_core import enrichment
+from yoto_core.data.reading import read_dataset
 from yoto_core.demo import DEMO_FILE
+from yoto_core.explore import enrichment
+from yoto_core.explore.selection import Outline
 from yoto_core.plots import confusion, maps, palettes, vector
-from yoto_core.reading import read_dataset
-from yoto_core.selection import Outline
 
 
 def seconds(work: Callable[[], object]) -> float:

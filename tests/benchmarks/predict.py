@@ -24,9 +24,9 @@ from scipy import sparse
 from tests.benchmarks.machine import describe_machine
 from yoto_core import pipeline
 from yoto_core.config import RunConfig, SelectorConfig, TaskConfig, TrainingConfig
-from yoto_core.portable import export_model
-from yoto_core.reading import from_anndata
-from yoto_core.saved import saved_model
+from yoto_core.data.reading import from_anndata
+from yoto_core.store.portable import export_model
+from yoto_core.store.saved import saved_model
 
 CLASSES, SEEN, BLOCK = 12, 0.2, 50_000
 LIMIT_SECONDS, LIMIT_GB = 60, 4

@@ -19,16 +19,17 @@ import pandas as pd
 import psutil
 
 from tests.benchmarks.machine import describe_machine
-from yoto_core import metrics, pipeline
-from yoto_core.baselines import BASELINES, panel_of
+from yoto_core import pipeline
 from yoto_core.config import RunConfig, SelectorConfig, SplitConfig, TaskConfig, TrainingConfig
-from yoto_core.evaluation import Evaluator
-from yoto_core.judges import JUDGES
-from yoto_core.preprocess import expression_of
-from yoto_core.problem import Problem
+from yoto_core.data.preprocess import expression_of
+from yoto_core.data.problem import Problem
+from yoto_core.data.reading import read_dataset
+from yoto_core.evaluation.evaluator import Evaluator
+from yoto_core.model.training import train
 from yoto_core.progress import never, silent
-from yoto_core.reading import read_dataset
-from yoto_core.training import train
+from yoto_core.scores import metrics
+from yoto_core.scores.baselines import BASELINES, panel_of
+from yoto_core.scores.judges import JUDGES
 
 SIZES = (4, 8, 16, 32, 64)
 TIE = 0.01  # of macro-F1: closer than this is a tie

@@ -17,12 +17,13 @@ import numpy as np
 import pandas as pd
 
 from tests.benchmarks.machine import describe_machine
-from yoto_core import metrics, pipeline
-from yoto_core.cells import cells_of
+from yoto_core import pipeline
 from yoto_core.config import GenesConfig, Normalize, RunConfig, SelectorConfig, TaskConfig
-from yoto_core.crossstudy import judge
-from yoto_core.predict import label_cells
-from yoto_core.reading import from_anndata
+from yoto_core.data.reading import from_anndata
+from yoto_core.prediction.cells import cells_of
+from yoto_core.prediction.crossstudy import judge
+from yoto_core.prediction.predict import label_cells
+from yoto_core.scores import metrics
 
 
 def one(train: anndata.AnnData, new: anndata.AnnData, config: RunConfig) -> dict[str, float]:

@@ -18,16 +18,17 @@ from anndata import AnnData
 from scipy import sparse
 
 from tests.benchmarks.machine import describe_machine
-from yoto_core import metrics, pipeline
+from yoto_core import pipeline
 from yoto_core.config import RunConfig, SelectorConfig, TaskConfig
-from yoto_core.evaluation import Evaluator
-from yoto_core.judges import JUDGES
-from yoto_core.preprocess import expression_of
-from yoto_core.problem import Problem
+from yoto_core.data.preprocess import expression_of
+from yoto_core.data.problem import Problem
+from yoto_core.data.reading import Dataset, from_anndata, read_dataset
+from yoto_core.data.targets import Target
+from yoto_core.evaluation.evaluator import Evaluator
+from yoto_core.model.training import TrainResult, train
 from yoto_core.progress import Progress, never, silent
-from yoto_core.reading import Dataset, from_anndata, read_dataset
-from yoto_core.targets import Target
-from yoto_core.training import TrainResult, train
+from yoto_core.scores import metrics
+from yoto_core.scores.judges import JUDGES
 
 KANG = "kang2018_pbmc_ifnb_2800.h5ad"
 SETS = ((KANG, "cell_type"), ("zeisel2015_mouse_cortex_1814.h5ad", "cell_type"))

@@ -5,8 +5,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from scipy.cluster.hierarchy import leaves_list, linkage
 
+from yoto_core.data.sampling import stratified
 from yoto_core.plots.style import INK, Theme, ground_scale, literal, styled
-from yoto_core.sampling import stratified
 
 VIOLIN_CELLS = 4_000
 

@@ -7,9 +7,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from yoto_core.data.sampling import stratified
 from yoto_core.plots.palettes import MISSING
 from yoto_core.plots.style import GRID, INK, MUTED, Theme, literal, styled
-from yoto_core.sampling import stratified
 
 DRAWN = 40_000  # cells; more would only slow the browser
 LEGEND = 102  # classes; a longer legend is no help

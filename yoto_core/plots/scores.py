@@ -3,9 +3,9 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from yoto_core.methods import METHODS
-from yoto_core.metrics import HEADLINE
 from yoto_core.plots.style import HIGHLIGHT, INK, MUTED, Theme, styled
+from yoto_core.scores.methods import METHODS
+from yoto_core.scores.metrics import HEADLINE
 
 REFERENCES = ("all", "chance")  # not rivals of the same size: drawn as open marks
 

@@ -5,8 +5,8 @@ import math
 import pandas as pd
 import plotly.graph_objects as go
 
-from yoto_core.methods import METHODS
 from yoto_core.plots.style import HIGHLIGHT, MUTED, OKABE_ITO, Theme, styled
+from yoto_core.scores.methods import METHODS
 
 
 def size_table(sizes: pd.DataFrame, task: str) -> pd.DataFrame:

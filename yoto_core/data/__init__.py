@@ -1,0 +1,1 @@
+"""From a file to a learning problem: matrices, gene names, labels, who trains and who judges."""

@@ -1,0 +1,168 @@
+"""What a model should know of the cells it was made with, so that new cells can be held against them.
+
+Taken from training cells in the form that the model reads: the range of every panel gene, and how much of the panel a cell
+shows. Taken from held-out cells: what the scores lose when one panel gene is missing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+import pandas as pd
+
+from yoto_core.data.matrices import MatrixKind
+from yoto_core.data.problem import Problem
+from yoto_core.model.panel_model import PanelModel
+from yoto_core.scores import metrics
+
+MAX_CELLS = 5_000  # cells looked at; more change no figure that is shown
+LOW, HIGH = 5.0, 95.0  # percentiles that count as the usual range
+EXTREME = 99.5  # percentile above which a value is unusual for its gene
+RARE = 1.0  # percent of training cells that are called out of range on either count
+ARRAYS = ("mean", "spread", "low", "high", "extreme", "detected")
+COST_COLUMNS = ("gene", "task", "class", "before", "after", "cells")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Training cells as the model reads them; arrays over the K genes of the panel.
+
+    `share` is the part of a cell's transcripts (all genes) that falls on the panel, `seen` its number of panel genes above
+    zero: their 5th, 50th and 95th percentile. A cell is out of range when more than `most_extreme` of its genes lie above
+    `extreme`, or fewer than `fewest_seen` genes are seen: each was so for about 1 % of training cells.
+    """
+
+    kind: MatrixKind  # what the stored values were
+    cells: int
+    mean: np.ndarray = field(repr=False)
+    spread: np.ndarray = field(repr=False)
+    low: np.ndarray = field(repr=False)
+    high: np.ndarray = field(repr=False)
+    extreme: np.ndarray = field(repr=False)
+    detected: np.ndarray = field(repr=False)  # share of cells (0 to 1)
+    share: tuple[float, float, float]
+    seen: tuple[float, float, float]
+    most_extreme: int
+    fewest_seen: int
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, ready for JSON."""
+        values = {spec.name: getattr(self, spec.name) for spec in fields(self)}
+        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, object], *, genes: int) -> "Reference":
+        """The inverse of `to_dict`; KeyError, TypeError or ValueError where it does not describe that many genes."""
+        found = {}
+        for spec in fields(cls):
+            value = values[spec.name]
+            if spec.name in ARRAYS:
+                value = np.asarray(value, dtype=np.float32)
+                if value.shape != (genes,):
+                    raise ValueError(f"{spec.name} has {value.shape} values for {genes} genes")
+            found[spec.name] = tuple(map(float, value)) if spec.name in ("share", "seen") else value
+        return cls(**found)
+
+
+def describe_training(model: PanelModel, problem: Problem, order: np.ndarray, kind: MatrixKind) -> Reference:
+    """The reference of a model from (a spread-out sample of) its training cells."""
+    raw = problem.panel_columns(spread_out(problem.split.train), order)
+    return describe_cells(model, raw, kind)
+
+
+def describe_cells(model: PanelModel, raw_BK: np.ndarray, kind: MatrixKind) -> Reference:
+    """The same from log-normalised cells × panel genes."""
+    formed = model.formed(raw_BK)
+    extreme = np.percentile(formed, EXTREME, axis=0)
+    seen = (raw_BK > 0).sum(1)
+    return Reference(
+        kind=kind,
+        cells=len(raw_BK),
+        mean=formed.mean(0),
+        spread=formed.std(0),
+        low=np.percentile(formed, LOW, axis=0),
+        high=np.percentile(formed, HIGH, axis=0),
+        extreme=extreme,
+        detected=(raw_BK > 0).mean(0),
+        share=_usual(panel_share(raw_BK)),
+        seen=_usual(seen),
+        most_extreme=int(np.ceil(np.percentile((formed > extreme).sum(1), 100 - RARE))),
+        fewest_seen=int(np.floor(np.percentile(seen, RARE))),
+    )
+
+
+def panel_share(raw_BK: np.ndarray) -> np.ndarray:
+    """(B,) part (0 to 1) of each cell's 10,000 transcripts that falls on the panel."""
+    return np.expm1(raw_BK.astype(np.float64)).sum(1) / 10_000.0
+
+
+def gene_costs(model: PanelModel, problem: Problem, order: np.ndarray) -> pd.DataFrame:
+    """What is lost on held-out cells when one panel gene is missing and taken as average.
+
+    One row per gene × task for the headline score (class is ""), and per gene × class for its recall: before, after, and
+    the held-out cells behind them (at most 5,000 are used).
+    """
+    cells = spread_out(problem.split.test)
+    columns = problem.panel_columns(cells, order)
+    whole = _scores(model, problem, cells, columns, ())
+    rows = []
+    for place, gene in enumerate(model.genes):
+        lacking = _scores(model, problem, cells, columns, (place,))
+        for (task, name), (before, count) in whole.items():
+            rows.append((gene, task, name, before, lacking[task, name][0], count))
+    return pd.DataFrame(rows, columns=list(COST_COLUMNS))
+
+
+def cost_sentence(costs: pd.DataFrame, gene: str) -> str:
+    """The worst that missing one gene does, in words."""
+    here = costs[(costs["gene"] == gene) & costs["before"].notna()]
+    if here.empty:
+        return f"What {gene} is worth was not measured in this run."
+    recalls = here[(here["class"] != "") & (here["cells"] >= 5)]
+    recalls = recalls.assign(drop=recalls["before"] - recalls["after"]).sort_values("drop", ascending=False)
+    if len(recalls) and recalls.iloc[0]["drop"] >= 0.01:
+        row = recalls.iloc[0]
+        return (
+            f"Without {gene} the recall of {row['class']} ({row['task']}) falls from {row['before']:.2f} to"
+            f" {row['after']:.2f} on held-out cells."
+        )
+    scores = here[here["class"] == ""]
+    row = scores.loc[(scores["before"] - scores["after"]).idxmax()]
+    if row["before"] - row["after"] >= 0.005:
+        return f"Without {gene} the score of {row['task']} falls from {row['before']:.2f} to {row['after']:.2f}."
+    return f"Without {gene} nothing measurable is lost on held-out cells."
+
+
+def missing_sentences(costs: pd.DataFrame, missing: Sequence[str]) -> tuple[str, ...]:
+    """One sentence per missing gene, or one for all where nothing was measured."""
+    if missing and costs.empty:
+        return (f"{', '.join(missing)}. What they are worth was not measured in this run.",)
+    return tuple(cost_sentence(costs, gene) for gene in missing)
+
+
+def spread_out(cells: np.ndarray) -> np.ndarray:
+    """At most 5,000 of the cells, evenly spaced."""
+    if len(cells) <= MAX_CELLS:
+        return cells
+    return cells[np.linspace(0, len(cells) - 1, MAX_CELLS).astype(int)]
+
+
+def _scores(
+    model: PanelModel, problem: Problem, cells: np.ndarray, columns: np.ndarray, absent: Sequence[int]
+) -> dict[tuple[str, str], tuple[float, int]]:
+    """(task, class or "") -> score and the cells behind it."""
+    found = {}
+    for target, answer in zip(problem.targets, model.predict(columns, absent=absent), strict=True):
+        labelled = target.labelled[cells]
+        found[target.task, ""] = metrics.headline(target, cells, answer.values), int(labelled.sum())
+        true = target.values[cells]
+        for code, name in enumerate(target.classes):
+            here = true == code
+            recall = float(np.mean(answer.values[here] == code)) if here.any() else float("nan")
+            found[target.task, name] = recall, int(here.sum())
+    return found
+
+
+def _usual(values: np.ndarray) -> tuple[float, float, float]:
+    low, middle, high = np.percentile(values, [LOW, 50, HIGH])
+    return float(low), float(middle), float(high)

@@ -1,0 +1,99 @@
+"""Where files are kept, and files that are either whole or not there."""
+
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from yoto_core.errors import RunError
+
+PROJECT = Path(__file__).resolve().parents[1]
+ASSETS = PROJECT / "assets"  # demo data, gene sets, icon
+
+
+def home() -> Path:
+    """`$YOTO_HOME`, or `.yoto` in the user's home folder."""
+    return Path(os.environ.get("YOTO_HOME") or Path.home() / ".yoto")
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a file under a temporary name, then put it in place: readers see the old file or the new one."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with saving():
+        try:
+            write(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, whole or not at all; NaN becomes null."""
+    write_text(path, json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object (RunError where the file is missing or broken)."""
+    with reading(path.name):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise TypeError(f"{path.name} holds no object")
+    return found
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Only one thread of one process at a time decides about the runs in this folder; others wait."""
+    with saving():
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(descriptor)  # which unlocks, as the end of the process would
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn a file that is gone, or does not hold what it should, into one sentence."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise RunError(f"The run has no {name}.", hint="It did not get that far; run it again.") from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise RunError(f"{name} of the run is damaged.", hint="Run it again from the same design.") from error
+
+
+@contextmanager
+def saving() -> Iterator[None]:
+    """Turn the disk's refusals into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        place = Path(error.filename).parent if error.filename else home()
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RunError(f"The disk that holds {place} is full.", hint="Free some space, then run again.") from error
+        raise RunError(
+            f"{place} cannot be written ({error.strerror or error}).",
+            hint="Choose a folder you may write to; YOTO_HOME names the one for runs.",
+        ) from error
+
+
+def plain(value: Any) -> Any:
+    """The same as JSON knows it: text keys, lists, plain numbers, null for NaN."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):  # a numpy scalar
+        value = value.item()
+    return None if isinstance(value, float) and value != value else value

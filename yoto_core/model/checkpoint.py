@@ -1,0 +1,86 @@
+"""The state of a training on disk, so that a run whose process was lost goes on where it was and ends with the same panel.
+
+One safetensors file, replaced whole: tensors (weights, optimiser memory, generator states) and, in its header, JSON for
+everything else. It holds numbers and names and nothing that runs.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from yoto_core.files import write_whole
+
+FILE = "checkpoint.safetensors"
+EVERY = 2.0  # seconds between two checkpoints: about what a lost run repeats
+FORMAT = "1"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a training needs to go on as if nothing had happened."""
+
+    tensors: dict[str, Tensor] = field(repr=False)
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where a training finds its earlier state, if there is one, and offers its present one after every step.
+
+    `offer` gets a function that makes the snapshot, which is called only when it is time to keep one.
+    """
+
+    last: Snapshot | None = None
+    offer: Callable[[Callable[[], Snapshot]], None] = lambda make: None
+
+
+NO_CHECKPOINTS = Checkpoints()
+
+
+def checkpoints_in(folder: Path) -> Checkpoints:
+    """The checkpoints of a run: the last one that is whole, and a file to keep the next."""
+    last_kept = time.monotonic()
+
+    def offer(make: Callable[[], Snapshot]) -> None:
+        nonlocal last_kept
+        if time.monotonic() - last_kept >= EVERY:
+            keep_snapshot(folder, make())
+            last_kept = time.monotonic()
+
+    return Checkpoints(find_snapshot(folder), offer)
+
+
+def keep_snapshot(folder: Path, snapshot: Snapshot) -> None:
+    """Write the checkpoint, whole or not at all."""
+    header = {"format": FORMAT, "values": json.dumps(snapshot.values)}
+    content = save({name: value.detach().contiguous() for name, value in snapshot.tensors.items()}, header)
+    write_whole(folder / FILE, lambda part: part.write_bytes(content))
+
+
+def find_snapshot(folder: Path) -> Snapshot | None:
+    """The last checkpoint, or None where there is none that can be used: then the training starts anew, to the same end."""
+    try:
+        with safe_open(folder / FILE, framework="pt") as file:
+            header = file.metadata() or {}
+            if header.get("format") != FORMAT:
+                return None
+            return Snapshot({name: file.get_tensor(name) for name in file.keys()}, json.loads(header["values"]))  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError, LookupError):
+        return None
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a lost run has something to go on from."""
+    return (folder / FILE).exists()
+
+
+def drop_checkpoint(folder: Path) -> None:
+    """Remove what a finished run no longer needs."""
+    (folder / FILE).unlink(missing_ok=True)

@@ -1,0 +1,149 @@
+"""Where is each panel gene in new data? By symbol or Ensembl id, with everything doubtful said.
+
+The rules, in order: the exact symbol; the exact Ensembl id, versions left off on both sides; the symbol or id in another
+case. A column serves one panel gene only. Spelling that tells of another species is a warning, as matching by letters is
+not orthology; ids of another species never match.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from yoto_core.data.checks import Finding
+from yoto_core.data.genes import ENSEMBL_ID, GeneNames, without_version
+from yoto_core.errors import DataError
+
+How = Literal["symbol", "Ensembl id", "other case", "missing"]
+
+SMALLEST_SHARE = 0.5  # of the panel's genes; with fewer the model would mostly answer from averages
+SPECIES = {"ENSG": "human", "ENSMUSG": "mouse", "ENSRNOG": "rat", "ENSDARG": "zebrafish"}
+MIN_SPELLINGS = 5  # symbols with letters enough to tell a species by
+
+
+@dataclass(frozen=True)
+class Matching:
+    """One entry per panel gene: its column in the new data (-1 where missing) and how it was found."""
+
+    genes: tuple[str, ...]
+    places: tuple[int, ...]
+    how: tuple[How, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Panel genes that the new data lack, in the order of the panel."""
+        return tuple(gene for gene, place in zip(self.genes, self.places, strict=True) if place < 0)
+
+    @property
+    def absent(self) -> tuple[int, ...]:
+        """Their places in the panel."""
+        return tuple(i for i, place in enumerate(self.places) if place < 0)
+
+
+def match_panel(genes: Sequence[str], gene_ids: Sequence[str], names: GeneNames, *, name: str) -> Matching:
+    """Find every panel gene among the genes of new data called `name`.
+
+    Raises:
+        DataError: Not one panel gene is there.
+    """
+    symbols = {symbol: i for i, symbol in reversed(list(enumerate(names.symbols)))}
+    ids = {without_version(gene_id): i for i, gene_id in reversed(list(enumerate(names.ids))) if gene_id}
+    folded = {text.upper(): i for text, i in (*ids.items(), *symbols.items())}
+    places, how, taken = [], [], set()
+    for gene, gene_id in zip(genes, gene_ids, strict=True):
+        clean = without_version(gene_id)
+        tries: tuple[tuple[How, int | None], ...] = (
+            ("symbol", symbols.get(gene)),
+            ("Ensembl id", ids.get(clean) if clean else None),
+            ("Ensembl id", ids.get(without_version(gene))),
+            ("symbol", symbols.get(clean) if clean else None),
+            ("other case", folded.get(gene.upper())),
+            ("other case", folded.get(clean.upper()) if clean else None),
+        )
+        way, place = next(((way, at) for way, at in tries if at is not None and at not in taken), ("missing", -1))
+        places.append(place)
+        how.append(way)
+        taken.add(place)
+    matching = Matching(tuple(genes), tuple(places), tuple(how), ())
+    mine, theirs = species_of(genes, gene_ids), species_of(names.symbols, names.ids)
+    other = bool(mine and theirs and mine != theirs)
+    if len(matching.missing) == len(genes):
+        hint = (
+            f"Its genes are spelled as in {theirs}, the panel's as in {mine}: use data of the same species."
+            if other
+            else f"The panel begins with {', '.join(genes[:3])}; the file with {', '.join(names.symbols[:3])}."
+        )
+        raise DataError(f"{name} holds none of the {len(genes)} panel genes.", hint=hint)
+    findings = _findings(matching, gene_ids, names, name)
+    if other:
+        findings.insert(
+            0,
+            Finding(
+                "warning",
+                f"{name} spells its genes as in {theirs}, the model as in {mine}.",
+                "They are matched by letters, which is not orthology: labels across species are a guess.",
+            ),
+        )
+    return Matching(tuple(genes), tuple(places), tuple(how), tuple(findings))
+
+
+def refuse_missing(matching: Matching, *, impute: bool, name: str) -> None:
+    """Refuse data that lack too much of the panel, or anything of it where averages were not asked for (DataError)."""
+    lost, total = len(matching.missing), len(matching.genes)
+    if not lost:
+        return
+    what = f"{name} lacks {lost} of the {total} panel genes (first: {matching.missing[0]})."
+    if total - lost < SMALLEST_SHARE * total:
+        raise DataError(
+            what, hint=f"At least {SMALLEST_SHARE:.0%} of them must be there; use data in which they were measured."
+        )
+    if not impute:
+        raise DataError(
+            what, hint="Use data in which every panel gene was measured, or choose to take missing ones as average."
+        )
+
+
+def species_of(symbols: Sequence[str], ids: Sequence[str]) -> str:
+    """human, mouse, … by Ensembl ids, else human or mouse by spelling (CD3D, Cd3d); "" where neither tells."""
+    for gene_id in (*ids[:200], *symbols[:200]):
+        if ENSEMBL_ID.fullmatch(gene_id):
+            return SPECIES.get(gene_id.rstrip("0123456789.").partition(".")[0], gene_id.partition("G0")[0])
+    words = [symbol for symbol in symbols if sum(map(str.isalpha, symbol)) >= 3]
+    if len(words) < MIN_SPELLINGS:
+        return ""
+    upper = sum(word.isupper() for word in words) / len(words)
+    title = sum(word[0].isupper() and any(map(str.islower, word[1:])) for word in words) / len(words)
+    return "human" if upper > 0.7 else "mouse" if title > 0.7 else ""
+
+
+def _findings(matching: Matching, gene_ids: Sequence[str], names: GeneNames, name: str) -> list[Finding]:
+    rows = list(zip(matching.genes, gene_ids, matching.places, matching.how, strict=True))
+    found = []
+    recased = [gene for gene, _, _, how in rows if how == "other case"]
+    if recased:
+        found.append(
+            Finding("note", f"{len(recased)} panel genes are spelled in another case in {name} (first: {recased[0]}).")
+        )
+    twice = [gene for gene, _, at, _ in rows if at >= 0 and names.symbols[at] in names.repeated]
+    if twice:
+        found.append(
+            Finding(
+                "warning",
+                f"{twice[0]} occurs more than once in {name}"
+                + (f", and so do {len(twice) - 1} more panel genes." if twice[1:] else "."),
+                "The first column is read; check that it is the right one.",
+            )
+        )
+    unlike = [
+        gene for gene, gene_id, at, how in rows
+        if how in ("symbol", "other case") and gene_id and names.ids[at] and names.ids[at] != without_version(gene_id)
+    ]  # fmt: skip
+    if unlike:
+        found.append(
+            Finding(
+                "warning",
+                f"{len(unlike)} panel genes have the same symbol but another Ensembl id in {name} (first: {unlike[0]}).",
+                "They are matched by symbol.",
+            )
+        )
+    return found

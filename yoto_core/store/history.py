@@ -1,0 +1,179 @@
+"""The history of runs as the Runs page shows it: one row per run from small files alone, and what can be done with one."""
+
+import contextlib
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+from yoto_core.errors import RunError
+from yoto_core.files import home, locked, read_json, saving
+from yoto_core.scores.metrics import HEADLINE
+from yoto_core.store.folders import RUN_ID, delete_folder, runs_folder
+from yoto_core.store.labels import Label, read_label
+from yoto_core.store.status import Status, read_status
+
+OLD = 3600.0  # seconds after which an unfinished file without an owner is a leftover
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run of the history; fields that its files do not tell are empty."""
+
+    run_id: str
+    status: Status
+    label: Label
+    data: str = ""
+    tasks: tuple[str, ...] = ()
+    panel_size: int | None = None
+    seed: int | None = None
+    disk: int = 0  # bytes
+
+    @property
+    def name(self) -> str:
+        """What it is called: the user's name, or its size and tasks."""
+        return self.label.name or f"{self.panel_size or '?'} genes for {', '.join(self.tasks) or '?'}"
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A file or folder that an interrupted save or upload left behind."""
+
+    path: Path
+    disk: int  # bytes
+
+
+def shared() -> bool:
+    """Whether several people use this server and must not see each other's runs: `YOTO_SHARED=1`."""
+    return os.environ.get("YOTO_SHARED", "") == "1"
+
+
+def history(owner: str | None = None) -> list[Row]:
+    """Runs of this machine, newest first; with an owner only those that this session started."""
+    folders = [Path(entry.path) for entry in _entries(runs_folder()) if RUN_ID.fullmatch(entry.name)]
+    rows = [history_row(folder) for folder in folders if owner is None or read_label(folder).owner == owner]
+    return sorted(rows, key=lambda row: (-row.status.created, row.run_id))
+
+
+def headline_score(scores: pd.DataFrame) -> float | None:
+    """The headline score of YOTO's panel, mean of the independent classifiers, averaged over tasks."""
+    mine = (scores["method"] == "yoto") & (scores["judge"] == "mean") & scores["metric"].isin(HEADLINE.values())
+    mean = scores[mine]["value"].mean()
+    return None if pd.isna(mean) else float(mean)
+
+
+def history_table(rows: list[Row]) -> pd.DataFrame:
+    """One line per run for the screen, in the order of the rows."""
+    return pd.DataFrame(
+        {
+            "name": [row.name for row in rows],
+            "data": [row.data for row in rows],
+            "tasks": [", ".join(row.tasks) for row in rows],
+            "genes": pd.array([row.panel_size for row in rows], dtype="Int64"),
+            "seed": pd.array([row.seed for row in rows], dtype="Int64"),
+            "score": pd.array([row.status.score for row in rows], dtype="Float64"),
+            "state": [row.status.state for row in rows],
+            "created": pd.Series([datetime.fromtimestamp(row.status.created) for row in rows], dtype="datetime64[s]"),
+            "minutes": pd.array([_minutes(row.status) for row in rows], dtype="Float64"),
+            "megabytes": [row.disk / 1e6 for row in rows],
+        }
+    )
+
+
+def delete_run(folder: Path) -> None:
+    """Remove a run for good (RunError where it still works or waits)."""
+    with locked(folder.parent):
+        if _works(folder):
+            raise RunError("A run that waits or works cannot be deleted.", hint="Stop it first.")
+        delete_folder(folder)
+
+
+def leftovers() -> list[Leftover]:
+    """What crashed saves, deletions and uploads left: nothing that a living process may still be writing."""
+    found = []
+    for entry in _entries(runs_folder()):
+        if entry.name.startswith(".old-") or (entry.name.startswith(".new-") and _age(entry) > OLD):
+            found.append(Leftover(Path(entry.path), _size(Path(entry.path))))
+        elif RUN_ID.fullmatch(entry.name):
+            found += [Leftover(Path(e.path), e.stat().st_size) for e in _entries(Path(entry.path)) if _lost_part(e)]
+    uploads = [e for e in _entries(home() / "data") if e.name.endswith(".part") and _age(e) > OLD]
+    return found + [Leftover(Path(e.path), e.stat().st_size) for e in uploads]
+
+
+def sweep_leftovers() -> int:
+    """Remove the leftovers and return the bytes that are free now."""
+    freed = 0
+    for leftover in leftovers():
+        with saving():
+            if leftover.path.is_dir():
+                shutil.rmtree(leftover.path)
+            else:
+                leftover.path.unlink(missing_ok=True)
+        freed += leftover.disk
+    return freed
+
+
+def _works(folder: Path) -> bool:
+    try:
+        status = read_status(folder)
+    except RunError:  # a run whose status is damaged may go
+        return False
+    return status.state == "running" or status.waiting
+
+
+def history_row(folder: Path) -> Row:
+    """One run as a row of the history, whatever state its files are in."""
+    label = read_label(folder)
+    try:
+        status = read_status(folder)
+        data, tasks, panel_size, seed = _design(str(folder), (folder / "config.json").stat().st_mtime_ns)
+    except (RunError, OSError) as error:
+        message = error.args[0] if isinstance(error, RunError) else "It cannot be read."
+        return Row(folder.name, Status(state="failed", message=str(message)), label, disk=_size(folder))
+    return Row(folder.name, status, label, data, tasks, panel_size, seed, _size(folder))
+
+
+@lru_cache(maxsize=8192)
+def _design(folder: str, changed: int) -> tuple[str, tuple[str, ...], int | None, int | None]:
+    """What a run was asked for: it never changes, so it is read once."""
+    config, about = read_json(Path(folder) / "config.json"), read_json(Path(folder) / "data.json")
+    try:
+        tasks = tuple(str(task["obs"]) for task in config["tasks"])
+        return str(about.get("name", "")), tasks, int(config["selector"]["panel_size"]), int(config["seed"])
+    except (LookupError, TypeError, ValueError):
+        raise RunError("config.json of the run is damaged.", hint="Design it again.") from None
+
+
+def _minutes(status: Status) -> float | None:
+    return (status.finished - status.started) / 60 if status.finished and status.started else None
+
+
+def _lost_part(entry: os.DirEntry[str]) -> bool:
+    """Whether this is an unfinished file of a process that is gone: `.<name>.<pid>.part`."""
+    *_, pid, ending = ["", "", *entry.name.split(".")]
+    if not entry.name.startswith(".") or ending != "part":
+        return False
+    return not (pid.isdecimal() and psutil.pid_exists(int(pid)))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    return list(os.scandir(folder)) if folder.is_dir() else []
+
+
+def _age(entry: os.DirEntry[str]) -> float:
+    return time.time() - entry.stat().st_mtime
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder; those that vanish meanwhile count nothing."""
+    total = 0
+    for entry in _entries(folder):
+        with contextlib.suppress(OSError):
+            total += entry.stat(follow_symlinks=False).st_size
+    return total

@@ -1,0 +1,156 @@
+"""One file that carries a model away: a zip named .yoto with weights, names, numbers and a card, and nothing that runs.
+
+manifest.json      format, schema number, and the SHA-256 of every other member
+model.safetensors  the weights, and each gene's mean, spread and level
+model.json         genes, ids, heads (classes, scale, temperature) and the form of the input
+reference.json     the training cells in numbers, held-out scores, trade-offs and costs of missing genes
+card.md            the model card
+
+The checksums tell a damaged or edited file from a whole one; they do not prove who wrote it.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from yoto_core.errors import RunError
+from yoto_core.evaluation.reference import COST_COLUMNS, Reference
+from yoto_core.files import plain, write_whole
+from yoto_core.model.panel_model import PanelModel
+from yoto_core.prediction.crossstudy import OWN_COLUMNS
+from yoto_core.store.card import model_card
+from yoto_core.store.runs import load_run, model_from, model_to_dict
+from yoto_core.store.saved import CLASS_COLUMNS, SavedModel, saved_model
+
+FORMAT, SCHEMA = "yoto model", 1
+MEMBERS = ("model.safetensors", "model.json", "reference.json", "card.md")
+LARGEST = 2 << 30  # bytes unpacked: a panel's model holds a few megabytes
+AGAIN = "Export it again from its run, or ask for the file anew."
+
+
+def load_model(path: str | Path) -> SavedModel:
+    """A trained model from a run folder or a .yoto file, ready to label new cells.
+
+    >>> yoto_core.load_model("panel.yoto").predict(adata)  # doctest: +SKIP
+
+    Raises:
+        RunError: There is no such file, or it is damaged, edited, of a newer version, or no model at all.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return saved_model(load_run(path))
+    if not path.is_file():
+        raise RunError(f"There is no model file {path.name}.", hint="Check the path.")
+    return unpack(path.read_bytes(), name=path.name)
+
+
+def export_model(saved: SavedModel, path: str | Path) -> Path:
+    """Write a model as one .yoto file, whole or not at all."""
+    path = Path(path)
+    write_whole(path, lambda part: part.write_bytes(pack(saved)))
+    return path
+
+
+def pack(saved: SavedModel) -> bytes:
+    """The bytes of a .yoto file; the same model gives the same bytes."""
+    members = {
+        "model.safetensors": save(saved.model.tensors),
+        "model.json": _json(model_to_dict(saved.model)),
+        "reference.json": _json(
+            {
+                "reference": saved.reference.to_dict() if saved.reference else None,
+                "about": dict(saved.about),
+                "scores": saved.scores.to_dict("list"),
+                "classes": saved.classes.to_dict("list"),
+                "costs": saved.costs.to_dict("list"),
+                "trade_offs": {task: table.to_dict("list") for task, table in saved.trade_offs.items()},
+            }
+        ),
+        "card.md": model_card(saved).encode(),
+    }
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
+    manifest = _json({"format": FORMAT, "schema": SCHEMA, "sha256": sums})
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in {"manifest.json": manifest, **members}.items():
+            archive.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def unpack(content: bytes, *, name: str) -> SavedModel:
+    """The model in the bytes of a .yoto file called `name` (RunError where there is none to be had)."""
+    _refuse_foreign(content, name)
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = _members(archive, name)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
+        raise RunError(f"{name} is cut short or damaged.", hint=AGAIN) from error
+    try:
+        tensors = load(members["model.safetensors"])
+        model = model_from(json.loads(members["model.json"]), tensors)
+        model.predict(np.zeros((1, len(model.genes)), dtype=np.float32))  # weights and names fit together
+        return _saved(model, json.loads(members["reference.json"]))
+    except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+        raise RunError(f"{name} does not hold a whole model.", hint=AGAIN) from error
+
+
+def _members(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:
+    """Every member, after its checksum was seen to hold."""
+    inside = {info.filename: info.file_size for info in archive.infolist()}
+    if any(member.endswith((".pkl", ".pickle", ".pt")) for member in inside):
+        raise RunError(f"{name} holds pickled objects, which can run code; it is not opened.", hint=AGAIN)
+    if "manifest.json" not in inside or sum(inside.values()) > LARGEST:
+        raise RunError(f"{name} is not a model file of YOTO.", hint="Choose a .yoto file exported from a run.")
+    manifest = json.loads(archive.read("manifest.json"))
+    schema = manifest.get("schema") if isinstance(manifest, dict) else None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not isinstance(schema, int):
+        raise RunError(f"{name} is not a model file of YOTO.", hint="Choose a .yoto file exported from a run.")
+    if schema > SCHEMA:
+        raise RunError(f"{name} has schema {schema}; this version reads up to {SCHEMA}.", hint="Update YOTO.")
+    sums, members = manifest.get("sha256"), {}
+    for member in MEMBERS:
+        content = archive.read(member) if member in inside else b""
+        if not isinstance(sums, dict) or hashlib.sha256(content).hexdigest() != sums.get(member):
+            raise RunError(f"{member} in {name} was changed after the export (its checksum differs).", hint=AGAIN)
+        members[member] = content
+    return members
+
+
+def _refuse_foreign(content: bytes, name: str) -> None:
+    """Tell what the bytes are by their beginning, whatever the file is called."""
+    if not content:
+        raise RunError(f"{name} is empty (0 bytes).", hint=AGAIN)
+    if content[:1] == b"\x80" and content[1:2] in b"\x00\x01\x02\x03\x04\x05":
+        raise RunError(f"{name} is a pickle, which can run code; it is not opened.", hint=AGAIN)
+    if content[:4] != b"PK\x03\x04":
+        raise RunError(f"{name} is not a model file of YOTO.", hint="Choose a .yoto file exported from a run.")
+
+
+def _saved(model: PanelModel, values: dict[str, object]) -> SavedModel:
+    reference = values["reference"]
+    return SavedModel(
+        model=model,
+        reference=Reference.from_dict(reference, genes=len(model.genes)) if reference else None,
+        about=dict(values["about"]),
+        scores=_frame(values["scores"], OWN_COLUMNS),
+        classes=_frame(values["classes"], CLASS_COLUMNS),
+        costs=_frame(values["costs"], COST_COLUMNS),
+        trade_offs={task: _frame(table, table) for task, table in values["trade_offs"].items()},
+    )
+
+
+def _frame(values: dict[str, list[object]], columns: object) -> pd.DataFrame:
+    table = pd.DataFrame({name: values[name] for name in columns})
+    texts = ("task", "metric", "class", "gene")
+    return table.astype({name: float for name in table if name not in texts})
+
+
+def _json(content: object) -> bytes:
+    return json.dumps(plain(content), ensure_ascii=False, allow_nan=False, sort_keys=True).encode()

@@ -1,0 +1,254 @@
+"""Save a run into its folder and read it back; list the runs of this machine.
+
+Every file is written whole; `schema` in model.json and metrics.json lets later versions read old folders.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from yoto_core.config import Normalize, RunConfig
+from yoto_core.errors import RunError, YotoError
+from yoto_core.evaluation.evaluator import Evaluation
+from yoto_core.evaluation.reference import COST_COLUMNS, Reference
+from yoto_core.files import read_json, reading, write_json, write_text, write_whole
+from yoto_core.model.network import Head
+from yoto_core.model.panel import Panel
+from yoto_core.model.panel_model import PanelModel
+from yoto_core.pipeline import Run
+from yoto_core.store import labels
+from yoto_core.store.folders import RUN_ID, create_folder, runs_folder
+from yoto_core.store.labels import Label, read_label
+from yoto_core.store.status import Status, queued, read_status
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One line of the list of runs."""
+
+    run_id: str
+    status: Status
+    config: RunConfig | None  # None where its config cannot be read
+
+
+def create_run(
+    config: RunConfig, *, data_path: Path, data_name: str, data_digest: str, label: Label | None = None
+) -> Path:
+    """A run on disk, not yet handed to the queue: all that a worker needs to carry it out."""
+    return create_folder(
+        {
+            "config.json": {"schema": SCHEMA, **config.to_dict()},
+            "data.json": {"path": str(Path(data_path).resolve()), "name": data_name, "digest": data_digest},
+            "status.json": asdict(queued()),
+            **({labels.FILE: asdict(label)} if label else {}),
+        }
+    )
+
+
+def same_again(folder: Path, *, owner: str = "") -> Path:
+    """A new run of the same config on the same data (RunError where either cannot be read)."""
+    about = read_json(folder / "data.json")
+    with reading("data.json"):
+        data = {"data_path": Path(about["path"]), "data_name": about["name"], "data_digest": about["digest"]}
+    label = replace(read_label(folder), owner=owner, sweep="", sizes=())
+    return create_run(read_config(folder), **data, label=label)
+
+
+def read_config(folder: Path) -> RunConfig:
+    """The config that a run was made with."""
+    values = read_json(folder / "config.json")
+    _check_schema(values.pop("schema", None))
+    return RunConfig.from_dict(values)
+
+
+def read_history(folder: Path) -> pd.DataFrame:
+    """The training steps reported so far (numbers; no rows before the first), also while the run still works."""
+    path = folder / "history.csv"
+    if not path.exists() or not path.stat().st_size:
+        return pd.DataFrame()
+    # A line that is being written may be cut: what is not a number yet is left out.
+    table = pd.read_csv(path, on_bad_lines="skip").apply(pd.to_numeric, errors="coerce")
+    return table[table["loss"].notna()] if "loss" in table else pd.DataFrame()
+
+
+def save_panel(folder: Path, run: Run) -> None:
+    """Write panel, model, history and what is known of the data."""
+    write_text(folder / "panel.csv", run.panel_table.to_csv(index=False))
+    write_text(folder / "history.csv", run.history.to_csv(index=False))
+    write_whole(folder / "model.safetensors", lambda part: part.write_bytes(save(run.model.tensors)))
+    write_json(
+        folder / "model.json",
+        {"schema": SCHEMA, **model_to_dict(run.model)},
+    )
+    if run.reference is not None:
+        write_json(folder / "reference.json", {"schema": SCHEMA, **run.reference.to_dict()})
+    write_json(folder / "data.json", {**read_json(folder / "data.json"), **run.summary})
+
+
+def save_evaluation(folder: Path, run: Run) -> None:
+    """Write the scores and the held-out predictions."""
+    scores = run.evaluation
+    write_text(folder / "sizes.csv", scores.sizes.to_csv(index=False))
+    write_text(folder / "costs.csv", scores.costs.to_csv(index=False))
+    write_whole(folder / "predictions.parquet", lambda part: scores.predictions.to_parquet(part, index=False))
+    write_json(
+        folder / "metrics.json",
+        {
+            "schema": SCHEMA,
+            "scores": scores.scores.to_dict("records"),
+            "classes": scores.classes.to_dict("records"),
+            "confusion": {
+                t: {"classes": list(c), "counts": c.to_numpy().tolist()} for t, c in scores.confusion.items()
+            },
+            "panels": scores.panels,
+            "timing": run.timing,
+            "versions": run.versions,
+        },
+    )
+
+
+def load_run(path: str | Path) -> Run:
+    """Read a run back from its folder.
+
+    Raises:
+        RunError: The folder is missing, holds no panel, is damaged, or was written by a newer version.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise RunError(f"There is no run folder {folder.name}.", hint="Check the path.")
+    config, summary = read_config(folder), read_json(folder / "data.json")
+    with reading("data.json"):
+        summary["candidate_genes"], summary["split"]["test"]  # what the panel added to it
+    with reading("panel.csv"):
+        table = pd.read_csv(folder / "panel.csv", dtype=str, keep_default_na=False)
+        panel = Panel(
+            genes=tuple(table["gene"]),
+            gene_ids=tuple(table["gene_id"]),
+            scores=tuple(table["score"].astype(float)),
+            stability=tuple(table["stability"].astype(float)),
+            included=tuple(table["included"] == "True"),
+            panel_size=config.selector.panel_size,
+        )
+        table = table.astype({"rank": int, "score": float, "stability": float}).assign(included=list(panel.included))
+    metrics = read_json(folder / "metrics.json") if (folder / "metrics.json").exists() else None
+    with reading("metrics.json"):
+        timing, versions = (metrics["timing"], metrics["versions"]) if metrics else ({}, {})
+    return Run(
+        config=config,
+        panel=panel,
+        panel_table=table,
+        model=(model := load_model(folder)),
+        history=read_history(folder),
+        evaluation=_evaluation(folder, metrics) if metrics else None,
+        summary=summary,
+        timing=timing,
+        versions=versions,
+        reference=_reference(folder, len(model.genes)),
+    )
+
+
+def load_model(folder: Path) -> PanelModel:
+    """The predictor of a run, from two files that hold numbers and names and nothing that runs."""
+    about = read_json(folder / "model.json")
+    _check_schema(about.get("schema"))
+    try:
+        tensors = load_file(folder / "model.safetensors")
+    except (SafetensorError, OSError) as error:
+        raise RunError("model.safetensors of the run is missing or damaged.", hint="Run it again.") from error
+    with reading("model.json"):
+        return model_from(about, tensors)
+
+
+def model_to_dict(model: PanelModel) -> dict[str, object]:
+    """All of a model but its weights, as plain values."""
+    return {
+        "genes": list(model.genes),
+        "gene_ids": list(model.gene_ids),
+        "heads": [asdict(head) for head in model.heads],
+        "normalize": model.normalize,
+    }
+
+
+def model_from(values: dict[str, object], tensors: dict[str, Tensor]) -> PanelModel:
+    """The inverse of `model_to_dict`; LookupError, TypeError or ValueError where it does not hold together."""
+    heads = tuple(
+        Head(h["task"], tuple(h["classes"]), h["mean"], h["spread"], h.get("temperature", 1.0)) for h in values["heads"]
+    )
+    normalize = values.get("normalize", "all genes")  # runs of older versions name none
+    if normalize not in get_args(Normalize):
+        raise ValueError(f"unknown normalisation {normalize}")
+    return PanelModel(tuple(values["genes"]), tuple(values["gene_ids"]), heads, tensors, normalize)
+
+
+def list_runs() -> list[Listed]:
+    """Every run of this machine, newest first; a folder that cannot be read is listed without its config."""
+    folders = [folder for folder in runs_folder().glob("*") if RUN_ID.fullmatch(folder.name)]
+    return sorted((_listed(folder) for folder in folders), key=lambda run: -run.status.created)
+
+
+def _listed(folder: Path) -> Listed:
+    status = Status()
+    try:
+        status = read_status(folder)
+        return Listed(folder.name, status, read_config(folder))
+    except YotoError as error:
+        broken = replace(status, state="failed", message=str(error.args[0]), hint=error.hint)
+        return Listed(folder.name, broken, None)
+
+
+def _reference(folder: Path, genes: int) -> Reference | None:
+    if not (folder / "reference.json").exists():  # a run of an older version
+        return None
+    values = read_json(folder / "reference.json")
+    _check_schema(values.get("schema"))
+    with reading("reference.json"):
+        return Reference.from_dict(values, genes=genes)
+
+
+def _costs(folder: Path) -> pd.DataFrame:
+    if not (folder / "costs.csv").exists():  # a run of an older version
+        return pd.DataFrame(columns=list(COST_COLUMNS))
+    with reading("costs.csv"):
+        return pd.read_csv(
+            folder / "costs.csv",
+            dtype={"gene": str, "task": str, "class": str},
+            keep_default_na=False,
+            na_values={name: [""] for name in ("before", "after", "cells")},
+        )
+
+
+def _evaluation(folder: Path, metrics: dict[str, object]) -> Evaluation:
+    _check_schema(metrics.get("schema"))
+    with reading("predictions.parquet"):
+        predictions = pd.read_parquet(folder / "predictions.parquet")
+    with reading("sizes.csv"):
+        sizes = pd.read_csv(folder / "sizes.csv", dtype={"task": str})
+        sizes[["part", "size", "task", "method", "judge", "value", "low", "high"]]  # what the curves need
+    with reading("metrics.json"):
+        return Evaluation(
+            scores=pd.DataFrame(metrics["scores"]).astype({"value": float, "low": float, "high": float}),
+            sizes=sizes,
+            classes=pd.DataFrame(metrics["classes"], columns=["task", "class", "precision", "recall", "f1", "cells"]),
+            confusion={
+                task: pd.DataFrame(found["counts"], index=found["classes"], columns=found["classes"])
+                for task, found in metrics["confusion"].items()
+            },
+            predictions=predictions,
+            panels={name: tuple(genes) for name, genes in metrics["panels"].items()},
+            costs=_costs(folder),
+        )
+
+
+def _check_schema(schema: object) -> None:
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise RunError(
+            f"The run has schema {json.dumps(schema)}; this version reads up to {SCHEMA}.", hint="Update YOTO."
+        )

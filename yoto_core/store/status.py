@@ -1,0 +1,140 @@
+"""The state of a run as its folder tells it: one small file, replaced whole, read by any number of watchers."""
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from yoto_core.errors import RunError
+from yoto_core.files import read_json, reading, saving, write_json
+from yoto_core.store import process
+
+State = Literal["queued", "running", "done", "stopped", "failed", "interrupted"]
+LIVE: tuple[State, ...] = ("queued", "running")
+FILE = "status.json"
+STOP_FILE = "STOP"
+STARTS_WITHIN = 60.0  # seconds after which a run that was never handed to the queue is taken for lost
+GONE = "The process that ran it is gone."
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a run stands. Times are seconds since 1970; `eta` is seconds left in this phase, where known."""
+
+    state: State = "queued"
+    phase: str = ""
+    done: int = 0
+    total: int = 0
+    message: str = ""
+    hint: str = ""
+    eta: float | None = None
+    created: float = 0.0
+    submitted: float | None = None  # when it was handed to the queue
+    started: float | None = None
+    finished: float | None = None
+    heartbeat: float = 0.0
+    pid: int | None = None
+    process_started: float | None = None  # of runs of earlier versions
+    identity: str | None = None  # tells the process from a later one with the same pid
+    memory_kills: int | None = None  # of the whole system when the run began
+    has_panel: bool = False
+    score: float | None = None  # headline score of the panel, mean over tasks
+
+    @property
+    def live(self) -> bool:
+        """Whether it may still change."""
+        return self.state in LIVE
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it stands in the queue."""
+        return self.state == "queued" and self.submitted is not None
+
+
+def queued() -> Status:
+    """The status of a run that was just created."""
+    now = time.time()
+    return Status(created=now, heartbeat=now, message="Waiting to start")
+
+
+def of_process(status: Status, pid: int) -> Status:
+    """The status of a run that this process has begun to work on."""
+    return replace(
+        status,
+        state="running",
+        started=time.time(),
+        finished=None,
+        pid=pid,
+        process_started=None,
+        identity=process.identity(pid),
+        memory_kills=process.memory_kills(),
+        message="Starting",
+        hint="",
+    )
+
+
+def of_this_process(status: Status) -> Status:
+    """The status as the process that works on the run first writes it."""
+    return of_process(status, os.getpid())
+
+
+def read_status(folder: Path) -> Status:
+    """The status now; a running run whose process is gone is interrupted."""
+    status = last_word(folder)
+    if status.state == "running" and not has_process(status):
+        # It may have ended between the two looks: believe the file it left last.
+        status = last_word(folder)
+        if status.state == "running":
+            return interrupted(status)
+    if status.state == "queued" and status.submitted is None and time.time() - status.heartbeat > STARTS_WITHIN:
+        return replace(
+            status,
+            state="interrupted",
+            message="It never started.",
+            hint="The log may say why. Run it again from the same design.",
+        )
+    return status
+
+
+def last_word(folder: Path) -> Status:
+    """The status file as it stands, whether or not its process is still there."""
+    values = read_json(folder / FILE)
+    with reading(FILE):
+        return Status(**values)
+
+
+def has_process(status: Status) -> bool:
+    """Whether the process of a running run is still there."""
+    return process.alive(status.pid, status.identity, status.process_started)
+
+
+def interrupted(status: Status, exit_code: int | None = None) -> Status:
+    """The status of a run whose process went without a last word, with the most likely reason."""
+    ending = process.why_gone(status.identity, status.memory_kills, exit_code)
+    message = f"{GONE} {ending.reason}".strip()
+    return replace(
+        status, state="interrupted", message=message, hint=ending.hint, eta=None, finished=status.heartbeat or None
+    )
+
+
+def write_status(folder: Path, status: Status) -> None:
+    """Replace the status whole; on a full disk, where that cannot be done, in place."""
+    content = asdict(replace(status, heartbeat=time.time()))
+    try:
+        write_json(folder / FILE, content)
+    except RunError:
+        with saving(), (folder / FILE).open("r+", encoding="utf-8") as file:
+            file.write(json.dumps(content))
+            file.truncate()
+
+
+def stop_asked(folder: Path) -> bool:
+    """Whether somebody asked the run to end."""
+    return (folder / STOP_FILE).exists()
+
+
+def ask_to_stop(folder: Path) -> None:
+    """Ask the run to end at its next step."""
+    (folder / STOP_FILE).touch()

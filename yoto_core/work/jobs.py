@@ -1,0 +1,100 @@
+"""Start and stop runs as processes of their own, so that no browser tab and no server restart can lose one."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from yoto_core.errors import RunError
+from yoto_core.files import PROJECT, locked, saving
+from yoto_core.store.status import (
+    ask_to_stop,
+    has_process,
+    interrupted,
+    last_word,
+    of_process,
+    read_status,
+    write_status,
+)
+
+GRACE = 1.5  # seconds to end by itself before it is told to terminate
+
+
+def launch(folder: Path) -> int:
+    """Start the worker of a run at once, whatever the queue says, and return its process id."""
+    with locked(folder.parent):
+        return start(folder, then=settle)
+
+
+def start(folder: Path, *, then: Callable[[Path, int], None]) -> int:
+    """Start the worker and write that it runs; the caller holds the lock, which the worker waits for.
+
+    `then` is called with the folder and the exit code when the process has ended, if this process still lives.
+    """
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
+    with saving(), (folder / "log.txt").open("ab") as log, _holding_back(signal.SIGTERM):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "yoto_core.worker", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment,
+            cwd=PROJECT,
+        )
+    with contextlib.suppress(RunError):  # what is wrong with the folder, the worker says in the log
+        write_status(folder, of_process(last_word(folder), process.pid))
+    # Take note of its end, so that no zombie is left and the reason is known.
+    threading.Thread(target=lambda: then(folder, process.wait()), daemon=True).start()
+    return process.pid
+
+
+def settle(folder: Path, exit_code: int | None = None) -> None:
+    """Write down that a run is interrupted, and why, where its process went without a last word."""
+    with contextlib.suppress(RunError), locked(folder.parent):
+        status = last_word(folder)
+        lost = status.state == "running" and not has_process(status)
+        if lost or (status.state == "interrupted" and exit_code is not None and status.pid is not None):
+            write_status(folder, interrupted(status, exit_code))
+
+
+def stop(folder: Path) -> None:
+    """End a run: one that waits, here; one that works answers between two steps, or ends itself within two seconds."""
+    with locked(folder.parent):
+        status = read_status(folder)
+        if status.state == "queued":
+            write_status(folder, replace(status, state="stopped", message="Stopped before it started.", hint=""))
+        elif status.state == "running":
+            ask_to_stop(folder)
+
+
+def terminate(folder: Path) -> None:
+    """End a run that does not answer: first by request, then by force."""
+    status = read_status(folder)
+    if status.state != "running" or status.pid is None:
+        return
+    try:
+        process = psutil.Process(status.pid)
+        process.terminate()
+        process.wait(GRACE)
+    except psutil.TimeoutExpired:
+        process.kill()
+    except psutil.NoSuchProcess:
+        return
+
+
+@contextlib.contextmanager
+def _holding_back(number: signal.Signals) -> Iterator[None]:
+    """A process started here gets this signal only when it is ready for it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

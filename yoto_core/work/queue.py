@@ -1,0 +1,155 @@
+"""The queue: runs that wait are started when there is room, first come first served and in turn between users.
+
+Nobody keeps the queue: it is what the run folders say, decided anew under a file lock whenever a run is handed in, whenever
+one ends, and whenever a page looks. Every change is written before the queue is looked through, so no wake-up is lost.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from yoto_core.errors import RunError
+from yoto_core.files import locked
+from yoto_core.store.folders import RUN_ID, runs_folder
+from yoto_core.store.labels import read_label
+from yoto_core.store.status import FILE, STOP_FILE, Status, has_process, interrupted, last_word, queued, write_status
+from yoto_core.work import jobs
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that waits or works, and whose it is."""
+
+    folder: Path
+    status: Status
+    owner: str = ""
+
+
+def max_runs() -> int:
+    """How many runs work at once: `$YOTO_MAX_RUNS`, or one per two processors."""
+    asked = os.environ.get("YOTO_MAX_RUNS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else max(1, (os.cpu_count() or 1) // 2)
+
+
+def submit(*folders: Path) -> None:
+    """Hand runs in; each starts as soon as there is room."""
+    for folder in folders:
+        with locked(folder.parent):
+            _hand_in(folder, last_word(folder))
+    tend(folders[0].parent)
+
+
+def resume(folder: Path) -> None:
+    """Hand in a run that ended early: it goes on from its last checkpoint, or begins anew where there is none."""
+    with locked(folder.parent):
+        status = last_word(folder)
+        if status.state == "done" or (status.state == "running" and has_process(status)) or status.waiting:
+            raise RunError("The run is not one that ended early.", hint="Look at the run again.")
+        (folder / STOP_FILE).unlink(missing_ok=True)
+        _hand_in(folder, replace(queued(), created=status.created, has_panel=status.has_panel))
+    tend(folder.parent)
+
+
+def tend(runs: Path | None = None) -> None:
+    """Write down which runs were lost, and start those whose turn it is."""
+    runs = runs or runs_folder()
+    if not runs.is_dir() or not _something_to_do(live_jobs(runs)):
+        return
+    with locked(runs):
+        working = []
+        for job in (found := all_jobs(runs)):
+            if job.status.state == "running":
+                if has_process(job.status):
+                    working.append(job)
+                else:
+                    write_status(job.folder, interrupted(job.status))
+        for job in in_turn(found)[: max(0, max_runs() - len(working))]:
+            _start(job)
+
+
+def live_jobs(runs: Path | None = None) -> list[Job]:
+    """Every run that waits in the queue or whose last word is that it works."""
+    return [job for job in all_jobs(runs) if job.status.waiting or job.status.state == "running"]
+
+
+def all_jobs(runs: Path | None = None) -> list[Job]:
+    """Every run whose status can be read."""
+    runs = runs or runs_folder()
+    folders = [entry.path for entry in os.scandir(runs) if RUN_ID.fullmatch(entry.name)] if runs.is_dir() else []
+    found = [(folder, _status_of(folder)) for folder in folders]
+    return [Job(Path(folder), status, _owner_of(folder)) for folder, status in found if status is not None]
+
+
+def in_turn(jobs_now: Sequence[Job]) -> list[Job]:
+    """The waiting runs in the order in which they will start.
+
+    Each user's runs keep their order. Users take turns: whoever has fewest runs at work comes first, then whoever was
+    served longest ago.
+    """
+    before = Counter(job.owner for job in jobs_now if job.status.state == "running")
+    served: dict[str, float] = {}
+    for job in jobs_now:
+        served[job.owner] = max(served.get(job.owner, 0.0), job.status.started or 0.0)
+    ranked = []
+    waiting = [job for job in jobs_now if job.status.waiting]
+    for job in sorted(waiting, key=lambda job: (job.status.submitted, job.folder)):
+        ranked.append((before[job.owner], served[job.owner], job.status.submitted, job))
+        before[job.owner] += 1
+    return [job for *_, job in sorted(ranked, key=lambda found: found[:3])]
+
+
+def position(folder: Path) -> int | None:
+    """1 for the run that starts next, None for one that does not wait."""
+    waiting = [job.folder for job in in_turn(all_jobs(folder.parent))]
+    return waiting.index(folder) + 1 if folder in waiting else None
+
+
+def _hand_in(folder: Path, status: Status) -> None:
+    write_status(
+        folder, replace(status, state="queued", submitted=time.time(), message="Waiting for its turn", hint="")
+    )
+
+
+def _something_to_do(jobs_now: Sequence[Job]) -> bool:
+    lost = [job for job in jobs_now if job.status.state == "running" and not has_process(job.status)]
+    waits = any(job.status.waiting for job in jobs_now)
+    works = sum(job.status.state == "running" for job in jobs_now) - len(lost)
+    return bool(lost) or (waits and works < max_runs())
+
+
+def _start(job: Job) -> None:
+    try:
+        jobs.start(job.folder, then=_ended)
+    except (RunError, OSError) as error:
+        message, hint = (error.args[0], error.hint) if isinstance(error, RunError) else (str(error), "Run it again.")
+        failed = replace(job.status, state="failed", message=f"It could not be started. {message}", hint=hint)
+        write_status(job.folder, failed)
+
+
+def _ended(folder: Path, exit_code: int) -> None:
+    """In the process that started a run: note how it ended, and let the next begin."""
+    jobs.settle(folder, exit_code)
+    tend(folder.parent)
+
+
+def _status_of(folder: str) -> Status | None:
+    """The last word of a run; the file is read again only when it has changed."""
+    try:
+        found = Path(folder, FILE).stat()
+        return _read(folder, found.st_mtime_ns, found.st_ino, found.st_size)
+    except (OSError, RunError):
+        return None
+
+
+@lru_cache(maxsize=8192)
+def _read(folder: str, changed: int, inode: int, size: int) -> Status:
+    return last_word(Path(folder))
+
+
+@lru_cache(maxsize=8192)
+def _owner_of(folder: str) -> str:
+    return read_label(Path(folder)).owner

@@ -1,0 +1,142 @@
+"""A sweep: one design trained for several panel sizes, seeds and sets of tasks, through the same queue, compared in one table.
+
+A sweep has no file of its own: it is the runs whose label carries its id. One training scores every smaller size, so only
+the largest size is trained unless each is asked to be trained for itself.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from yoto_core.config import RunConfig
+from yoto_core.errors import ConfigError, RunError
+from yoto_core.files import reading
+from yoto_core.store import runs
+from yoto_core.store.folders import run_folder
+from yoto_core.store.history import Row
+from yoto_core.store.labels import Label
+from yoto_core.store.status import Status
+from yoto_core.work import jobs, queue
+
+MOST = 100  # runs of one sweep
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is varied; task sets name obs columns of the design."""
+
+    sizes: tuple[int, ...]
+    seeds: tuple[int, ...]
+    task_sets: tuple[tuple[str, ...], ...]
+    each_size: bool = False  # train every size for itself
+
+    def plan(self, config: RunConfig) -> tuple[RunConfig, ...]:
+        """The configs to train (ConfigError where there are none, or too many)."""
+        if not (self.sizes and self.seeds and self.task_sets):
+            raise ConfigError("The comparison is empty.", hint="Give at least one size, one seed and one set of tasks.")
+        sizes = sorted(set(self.sizes)) if self.each_size else [max(self.sizes)]
+        planned = tuple(
+            replace(
+                config,
+                tasks=tuple(task for task in config.tasks if task.obs in names),
+                selector=replace(config.selector, panel_size=size),
+                seed=seed,
+            )
+            for names in self.task_sets
+            for size in sizes
+            for seed in self.seeds
+        )
+        if len(planned) > MOST:
+            raise ConfigError(f"The comparison needs {len(planned)} trainings.", hint=f"Vary less: at most {MOST}.")
+        return planned
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a sweep is, as one job."""
+
+    done: float  # share of all its runs, 0 to 1
+    ended: int
+    total: int
+    live: bool
+
+
+def start_sweep(
+    sweep: Sweep, config: RunConfig, *, data_path: Path, data_name: str, data_digest: str, owner: str = ""
+) -> str:
+    """Hand in every run of a sweep and return the sweep's id."""
+    sweep_id = secrets.token_hex(16)
+    folders = []
+    for planned in sweep.plan(config):
+        own = (planned.selector.panel_size,) if sweep.each_size else tuple(sorted(set(sweep.sizes)))
+        folders.append(
+            runs.create_run(
+                planned, data_path=data_path, data_name=data_name, data_digest=data_digest,
+                label=Label(owner=owner, sweep=sweep_id, sizes=own),
+            )
+        )  # fmt: skip
+    queue.submit(*folders)
+    return sweep_id
+
+
+def standing(rows: Sequence[Row]) -> Standing:
+    """One progress bar for all runs of a sweep."""
+    shares = [_share(row.status) for row in rows]
+    ended = sum(not row.status.live for row in rows)
+    return Standing(sum(shares) / max(1, len(shares)), ended, len(rows), ended < len(rows))
+
+
+def stop_sweep(rows: Sequence[Row]) -> None:
+    """Stop every run of a sweep that waits or works."""
+    for row in sorted(rows, key=lambda row: row.status.state == "running"):  # the waiting first, so that none starts
+        jobs.stop(run_folder(row.run_id))
+
+
+def comparison(rows: Sequence[Row]) -> pd.DataFrame:
+    """One row per run, size and task: tasks, genes, seed, trained_for, task, metric, value, low, high, state.
+
+    The score is that of YOTO's own model on held-out cells; runs without scores have one row without a value.
+    """
+    found = []
+    for row in sorted(rows, key=lambda row: (row.tasks, row.panel_size or 0, row.seed or 0)):
+        tags = {"run": row.run_id, "tasks": ", ".join(row.tasks), "seed": row.seed, "trained_for": row.panel_size}
+        curve = _own_curve(run_folder(row.run_id)) if row.status.score is not None else pd.DataFrame()
+        for size in row.label.sizes or (row.panel_size,):
+            scores = curve[curve["size"] == size].to_dict("records") if len(curve) else []
+            for score in scores or [{"task": "", "metric": "", "value": None, "low": None, "high": None}]:
+                kept = {name: score[name] for name in ("task", "metric", "value", "low", "high")}
+                found.append({**tags, "genes": size, **kept, "state": row.status.state})
+    columns = ["run", "tasks", "genes", "seed", "trained_for", "task", "metric", "value", "low", "high", "state"]
+    return pd.DataFrame(found, columns=columns).astype({"value": float, "low": float, "high": float})
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Over seeds: one row per tasks, genes, trained_for and task with mean, lowest, highest and the number of seeds."""
+    scored = table[table["value"].notna()]
+    keys = ["tasks", "genes", "trained_for", "task", "metric"]
+    grouped = scored.groupby(keys, sort=True)["value"]
+    return grouped.agg(mean="mean", lowest="min", highest="max", seeds="count").reset_index()
+
+
+def _own_curve(folder: Path) -> pd.DataFrame:
+    """Held-out scores of YOTO's own model at every size; empty where the run has none."""
+    try:
+        with reading("sizes.csv"):
+            sizes = pd.read_csv(folder / "sizes.csv")
+            return sizes[(sizes["part"] == "held-out") & (sizes["judge"] == "yoto")]
+    except RunError:
+        return pd.DataFrame()
+
+
+PHASE_SHARES = {"reading": (0.0, 0.05), "preparing": (0.05, 0.1), "training": (0.1, 0.5), "scoring": (0.5, 0.95)}
+
+
+def _share(status: Status) -> float:
+    """Share of a run that is done, roughly: half of it is scoring."""
+    if not status.live:
+        return 1.0
+    first, last = PHASE_SHARES.get(status.phase, (0.95, 1.0) if status.phase else (0.0, 0.0))
+    return first + (last - first) * (status.done / status.total if status.total else 0.0)
