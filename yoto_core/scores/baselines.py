@@ -13,13 +13,13 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.feature_selection import f_regression
-from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from yoto_core import runtime
 from yoto_core.data.targets import Target
-from yoto_core.scores.judges import RIDGE_PENALTIES, TREES
+from yoto_core.scores.judges import RIDGE_PENALTIES, TREES, logistic_regression
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _rank_by_wilcoxon(learning: LearningCells, target: Target, k: int) -> Rankin
 
 def _rank_by_logistic(learning: LearningCells, target: Target, _k: int) -> Ranking:
     matrix, labels = learning.labelled(target)
-    learner = LogisticRegression(max_iter=200, tol=1e-3) if target.classes else RidgeCV(RIDGE_PENALTIES)
+    learner = logistic_regression() if target.classes else RidgeCV(RIDGE_PENALTIES)
     weights = make_pipeline(StandardScaler(with_mean=False), learner).fit(matrix, labels)[-1].coef_
     if not target.classes:
         return [np.argsort(-np.abs(weights), kind="stable")]
