@@ -1,7 +1,8 @@
 """Other ways to choose k genes, in one table with one signature: what the panel must beat.
 
-Every method ranks the candidates for each task (one ranking per class where it can) on training cells only;
-`panel_of` deals the panel from all rankings in turn, so that every task and class gets its share of the same k genes.
+Every method ranks the candidates for each task on training cells only: once per class where there are three or more, once by
+strength whatever the sign where there are two, as what marks the one class tells the other just as well. `panel_of` deals the
+panel: every task gets its turn, and within a task every class, so that each has its share of the same k genes.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,16 +51,22 @@ class Baseline:
 
 
 def panel_of(baseline: Baseline, learning: LearningCells, targets: Sequence[Target], k: int) -> np.ndarray:
-    """(k,) distinct positions among the candidates, dealt in turn from the rankings of every task and class."""
-    rankings = [ranking for target in targets for ranking in baseline.rank(learning, target, k)]
-    chosen: dict[int, None] = {}
-    for place in range(max(map(len, rankings))):
-        for ranking in rankings:
-            if place < len(ranking):
-                chosen.setdefault(int(ranking[place]))
-            if len(chosen) == k:
-                return np.array(list(chosen))
-    raise AssertionError(f"{baseline.name} ranked fewer than {k} genes")
+    """(k,) distinct positions among the candidates, dealt in turn from the rankings of every task, and there of every class."""
+    panel = _dealt([_dealt(baseline.rank(learning, target, k)) for target in targets])[:k]
+    if len(panel) < k:
+        raise AssertionError(f"{baseline.name} ranked fewer than {k} genes")
+    return panel
+
+
+def _dealt(rankings: Ranking) -> np.ndarray:
+    """One ranking from several: the first of each, then the second of each, …, every gene at its best place."""
+    longest = max(map(len, rankings))
+    table = np.full((len(rankings), longest), -1, dtype=np.int64)
+    for row, ranking in zip(table, rankings, strict=True):
+        row[: len(ranking)] = ranking
+    genes = table.T.ravel()
+    genes, first = np.unique(genes[genes >= 0], return_index=True)
+    return genes[np.argsort(first)]
 
 
 def _rank_at_random(learning: LearningCells, target: Target, _k: int) -> Ranking:
@@ -83,7 +90,11 @@ def _rank_by_wilcoxon(learning: LearningCells, target: Target, k: int) -> Rankin
     adata = _as_anndata(matrix)
     adata.obs["class"] = pd.Categorical(labels.astype(str))
     testable = [str(code) for code, cells in enumerate(np.bincount(labels)) if cells > 1]  # scanpy's rule
-    sc.tl.rank_genes_groups(adata, "class", groups=testable, method="wilcoxon", n_genes=min(k, matrix.shape[1]))
+    two = len(testable) == 2
+    sc.tl.rank_genes_groups(
+        adata, "class", groups=testable[:1] if two else testable, rankby_abs=two, method="wilcoxon",
+        n_genes=min(k, matrix.shape[1]),
+    )  # fmt: skip
     names = adata.uns["rank_genes_groups"]["names"]
     return [np.array(names[group], dtype=np.int64) for group in names.dtype.names]
 
@@ -92,10 +103,8 @@ def _rank_by_logistic(learning: LearningCells, target: Target, _k: int) -> Ranki
     matrix, labels = learning.labelled(target)
     learner = logistic_regression() if target.classes else RidgeCV(RIDGE_PENALTIES)
     weights = make_pipeline(StandardScaler(with_mean=False), learner).fit(matrix, labels)[-1].coef_
-    if not target.classes:
-        return [np.argsort(-np.abs(weights), kind="stable")]
-    if len(weights) == 1:
-        weights = np.concatenate([-weights, weights])
+    if weights.ndim == 1 or len(weights) == 1:  # a number, or two classes
+        return [np.argsort(-np.abs(weights).ravel(), kind="stable")]
     return list(np.argsort(-weights, axis=1, kind="stable"))
 
 
