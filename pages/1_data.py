@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from pages.ui import messages, nav, state
+from pages.ui import messages, nav, state, welcome
 
 nav.ensure_router()
 nav.header("Data")
@@ -19,7 +19,8 @@ with left:
 with right, st.container(border=True):
     st.markdown("**No file at hand?**")
     st.caption("2,800 blood cells with and without interferon-beta (Kang et al. 2018).")
-    if st.button("Load the demo", icon=":material/science:", width="stretch", key="demo"):
+    kind = "primary" if state.dataset_key() is None else "secondary"
+    if st.button("Load the demo", type=kind, icon=":material/science:", width="stretch", key="demo"):
         state.open_demo()
         st.rerun()
 
@@ -28,6 +29,7 @@ with messages.errors_shown(stop=False):
         st.rerun()
 
 if state.dataset_key() is None:
+    welcome.show()
     st.stop()
 
 with messages.errors_shown():
@@ -67,11 +69,16 @@ st.dataframe(
     table.assign(role=table["role"].map(ROLES)),
     hide_index=True,
     width="stretch",
-    column_order=["name", "role", "reason", "missing"],
+    column_order=["name", "role", "reason", "profile", "missing"],
     column_config={
         "name": "Column",
         "role": "Good for",
         "reason": st.column_config.TextColumn("Why", width="large"),
+        "profile": st.column_config.BarChartColumn(
+            "Cells",
+            help="Cells per class, the largest first; for a number, from its lowest to its highest value.",
+            y_min=0,
+        ),
         "missing": st.column_config.NumberColumn("Cells without it", format="localized"),
     },
 )

@@ -126,3 +126,20 @@ def test_no_columns_get_no_advice():
 def test_text_of_any_type_is_a_class(dtype):
     column = advice("thing", pd.Series(np.where(ROW % 2, "a", "b"), dtype=dtype))
     assert (column.role, column.kind, column.levels) == ("task", "classification", 2)
+
+
+def test_the_profile_of_classes_counts_the_largest_first():
+    assert advice("cell_type", [*"aaabbc", None]).profile == (3, 2, 1)
+
+
+def test_the_profile_of_a_number_counts_from_low_to_high():
+    values = [*range(10)] * 2 + [*range(100, 141)] + [float("nan"), float("inf")]
+    assert advice("age", pd.array(values, dtype="float64")).profile == (14, 6, *[0] * 12, 5, 7, 7, 7, 7, 8)
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "complex128"])
+def test_any_kind_of_number_has_a_profile(dtype):
+    values = pd.Series([*range(200)]).astype(dtype)
+    if dtype != "complex128":
+        values[0] = pd.NA
+    assert sum(advice("total", values).profile) == (199 if dtype != "complex128" else 200)

@@ -49,7 +49,7 @@ def describe_data(data: Dataset) -> dict[str, object]:
         "columns": [
             {
                 "name": c.name, "role": c.role, "kind": c.kind, "reason": c.reason, "levels": c.levels,
-                "smallest": c.smallest, "missing": c.missing,
+                "smallest": c.smallest, "missing": c.missing, "profile": list(c.profile),
             }
             for c in describe_columns(data.obs)
         ],

@@ -15,7 +15,7 @@ from yoto_core.report import config_changes
 from yoto_core.store.runs import read_config
 
 _ROUTED = "_routed"
-ICON = ASSETS / "icon.png"
+ICON, LOGO = ASSETS / "icon.png", ASSETS / "logo.svg"
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ def ensure_router() -> None:
 def configure() -> None:
     """Title, width and icon; the icon is a file of ours, as Streamlit would fetch its named ones from the network."""
     st.set_page_config(page_title="YOTO – gene panels", page_icon=ICON, layout="wide")
+    st.logo(LOGO, size="large", icon_image=ICON)
 
 
 def mark_routed() -> None:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from yoto_core.config import TaskKind
@@ -13,6 +14,7 @@ Role = Literal["task", "group", "neither"]
 MAX_CLASSES = 100
 MIN_NUMBERS = 20  # fewer distinct values of a number read as classes
 DOMINANT = 0.99
+BINS = 20  # of a number's profile; a profile of classes shows as many of the largest
 
 # Names in the order in which people mean them; earlier ones are offered first.
 TASK_NAMES = (
@@ -44,6 +46,7 @@ class Column:
     missing: int  # cells without a value
     smallest: int  # cells in the smallest class; 0 for numbers
     rank: int  # smaller is offered earlier
+    profile: tuple[int, ...]  # cells per class, largest first, or per bin of a number from low to high
 
 
 def describe_columns(obs: pd.DataFrame) -> tuple[Column, ...]:
@@ -69,7 +72,7 @@ def _describe(name: str, values: pd.Series) -> Column:
     smallest = int(counts.min()) if levels and kind == "classification" else 0
 
     def advise(role: Role, reason: str, rank: int = 1_000) -> Column:
-        return Column(name, role, kind, reason, levels, missing, smallest, rank)
+        return Column(name, role, kind, reason, levels, missing, smallest, rank, _profile(values, kind))
 
     if levels == 0:
         return advise("neither", "no cell has a value")
@@ -91,6 +94,15 @@ def _describe(name: str, values: pd.Series) -> Column:
     if kind == "regression":
         return advise("task", f"numbers from {values.min():g} to {values.max():g}", rank)
     return advise("task", f"{levels} classes, the smallest with {smallest:,} cell{'s' if smallest != 1 else ''}", rank)
+
+
+def _profile(values: pd.Series, kind: TaskKind) -> tuple[int, ...]:
+    if kind == "classification":
+        counts = values.value_counts().head(BINS)
+        return tuple(int(count) for count in counts if count > 0)
+    numbers = np.real(values.dropna().to_numpy())  # real: nothing keeps a file from holding complex numbers
+    numbers = numbers.astype(float)
+    return tuple(int(count) for count in np.histogram(numbers[np.isfinite(numbers)], BINS)[0])
 
 
 def values_to_paint(column: pd.Series) -> pd.Series:
