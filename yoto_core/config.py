@@ -239,7 +239,7 @@ class TrainingConfig(Settings):
         low=1,
         high=100_000,
     )
-    batch_size: int = setting(256, label="Cells per step", help="Cells in one gradient step.", low=8, high=8192)
+    batch_size: int = setting(128, label="Cells per step", help="Cells in one gradient step.", low=8, high=8192)
     replicas: int = setting(
         8,
         label="Replicas",

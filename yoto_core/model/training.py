@@ -45,7 +45,7 @@ SHRINK_UNTIL = 0.6  # share of the choosing steps after which the pool stays at 
 SHRINK_EVERY = 25  # steps between cuts of the pool
 INCLUDED = 1e6  # added to the scores of genes that the panel must hold
 LAST_RATE = 0.05  # share of the learning rate left at the end of its cosine
-REPORTS = 60
+REPORTS = 40
 CHOOSING_BALANCE = 1.0  # genes are chosen for all classes alike
 FITTING_BALANCE = 0.5  # the model then meets them closer to their real shares, which keeps common classes precise
 
