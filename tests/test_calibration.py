@@ -78,4 +78,5 @@ def test_the_trade_off_is_said_in_words():
     assert "labels 75% of the cells, of which 100.0% are right; labelling every cell gives 75.0%" in trade_off_sentence(
         table, 0.5
     )
-    assert trade_off_sentence(table, 0.95) == "No held-out cell reaches a probability of 0.95."
+    assert trade_off_sentence(table, 0.95) == "None of the held-out cells reaches a probability of 0.95."
+    assert trade_off_sentence(table, 0.5, cells="new cells").startswith("On new cells a threshold of 0.50")

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from tests.conftest import make_toy
-from tests.shared_runs import AGE, CONDITION, TYPE, config_for, finished, toy_dataset
+from tests.shared_runs import AGE, CONDITION, TYPE, config_for, finished, toy_dataset, toy_on_disk
 from yoto_core import pipeline
 from yoto_core.data.preprocess import log_normalise
 from yoto_core.data.reading import from_anndata
 from yoto_core.errors import DataError
-from yoto_core.prediction.predict import predict
+from yoto_core.prediction.predict import label
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_one_cell_can_be_labelled(run, toy):
 
 
 def test_predicting_held_out_cells_gives_what_was_scored(run):
-    table = predict(run.model, toy_dataset())
+    table = label(run.model, toy_on_disk()).table
     scored = run.evaluation.predictions
     held_out = scored["cell_index"].to_numpy()
     assert (table["cell_type"].to_numpy()[held_out] == scored["cell_type predicted"]).all()
@@ -95,6 +95,6 @@ def test_predicting_held_out_cells_gives_what_was_scored(run):
 
 
 def test_a_number_is_given_in_its_own_unit(run):
-    ages = predict(run.model, toy_dataset())["age"]
+    ages = label(run.model, toy_on_disk()).table["age"]
     assert 25 < ages.mean() < 75
-    assert {task.obs for task in (TYPE, CONDITION, AGE)} <= set(predict(run.model, toy_dataset()))
+    assert {task.obs for task in (TYPE, CONDITION, AGE)} <= set(label(run.model, toy_on_disk()).table)

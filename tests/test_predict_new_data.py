@@ -11,7 +11,8 @@ import torch
 from scipy import sparse
 
 from tests.conftest import make_toy
-from tests.shared_runs import AGE, CONDITION, TYPE, chosen, config_for, toy_dataset
+from tests.shared_runs import AGE, CONDITION, TYPE, chosen, config_for
+from yoto_core import pipeline
 from yoto_core.config import GenesConfig
 from yoto_core.data.genes import GeneNames
 from yoto_core.data.preprocess import log_normalise
@@ -20,9 +21,14 @@ from yoto_core.errors import DataError
 from yoto_core.evaluation.reference import cost_sentence, gene_costs, missing_sentences
 from yoto_core.model.forms import as_read
 from yoto_core.prediction.cells import cells_of, open_cells
-from yoto_core.prediction.crossstudy import comparable_tasks, judge, side_by_side
-from yoto_core.prediction.matching import match_panel, refuse_missing, species_of
-from yoto_core.prediction.predict import label_cells
+from yoto_core.prediction.crossstudy import (
+    classes_side_by_side,
+    comparable_tasks,
+    judge,
+    scores_side_by_side,
+)
+from yoto_core.prediction.matching import RULES, match_panel, refuse_missing, species_of
+from yoto_core.prediction.predict import label, look
 
 HUMAN = ("CD3D", "MS4A1", "LYZ", "NKG7", "PPBP", "CST3")
 IDS = tuple(f"ENSG0000000000{i}" for i in range(6))
@@ -44,7 +50,12 @@ def by_binary():
 
 
 def labelled(found, adata, **settings):
-    return label_cells(found.run.model, cells_of(from_anndata(adata)), reference=found.run.reference, **settings)
+    return label(found.run.model, adata, reference=found.run.reference, **settings)
+
+
+def logged(adata):
+    """The same cells as logarithms of 10,000 transcripts each."""
+    return anndata.AnnData(log_normalise(from_anndata(adata).matrix, "counts"), obs=adata.obs, var=adata.var)
 
 
 def names(*symbols, ids=None, repeated=()):
@@ -79,6 +90,18 @@ def test_the_exact_symbol_wins_over_another_case_and_a_column_serves_once():
 def test_a_repeated_panel_gene_is_read_once_with_a_warning():
     found = match_panel(HUMAN, IDS, names(*HUMAN, "LYZ-1", repeated=["LYZ"]), name="new.h5ad")
     assert [f.message for f in found.findings] == ["LYZ occurs more than once in new.h5ad."]
+
+
+def test_repeated_ensembl_ids_are_warned_of_too():
+    found = match_panel(HUMAN, IDS, names(*(f"x{i}" for i in range(7)), ids=[*IDS, IDS[2]]), name="new.h5ad")
+    assert [f.message for f in found.findings] == ["LYZ occurs more than once in new.h5ad."]
+
+
+def test_how_the_genes_were_found_is_said():
+    found = match_panel(HUMAN, IDS, names("CD3D", "ms4a1", "x", ids=["", "", IDS[2]]), name="new")
+    assert found.sentence == ("3 of 6 panel genes are there: 1 by symbol, 1 by Ensembl id, 1 spelled in another case.")
+    assert found.enough
+    assert "without the version" in RULES
 
 
 def test_no_panel_gene_present_is_refused_with_what_stands_there_instead():
@@ -186,12 +209,34 @@ def test_each_mask_is_a_panel_of_its_own():
 # --- values and files
 
 
-def test_logs_where_counts_were_expected_are_warned_of(plain, toy):
-    data = toy_dataset()
-    logged = anndata.AnnData(log_normalise(data.matrix, "counts"), obs=toy.obs, var=toy.var)
-    found = labelled(plain, logged)
-    assert "but the model was trained on counts values" in " ".join(f.message for f in found.findings)
+def test_logs_where_counts_were_expected_are_warned_of_and_read_as_logs(plain, toy):
+    found = labelled(plain, logged(toy))
+    said = "X of AnnData holds log-normalised values, but the model was trained on counts."
+    assert [f.message for f in found.findings] == [said]
     assert (found.table["cell_type"] == labelled(plain, toy).table["cell_type"]).all()
+
+
+def test_counts_where_logs_were_expected_are_warned_of_and_logged(toy):
+    of_logs = pipeline.choose_panel(from_anndata(logged(toy)), config_for(TYPE, panel_size=6))
+    found = labelled(of_logs, toy)
+    said = "X of AnnData holds counts, but the model was trained on log-normalised values."
+    assert [f.message for f in found.findings] == [said]
+    assert (found.table["cell_type"] == labelled(of_logs, logged(toy)).table["cell_type"]).all()
+
+
+def test_the_matrix_of_new_data_can_be_named(plain, toy):
+    toy.layers["other"] = toy.X[::-1].copy()
+    of_layer = labelled(plain, toy, matrix="layers/other").table
+    assert (of_layer["cell_type"].to_numpy() == labelled(plain, toy).table["cell_type"].to_numpy()[::-1]).all()
+    assert look(plain.run.model, toy).chosen.name == "X"
+    with pytest.raises(DataError, match=r"The file has no matrix “layers/none”. It has X, layers/other."):
+        labelled(plain, toy, matrix="layers/none")
+
+
+def test_cells_without_any_panel_gene_are_counted(plain, toy):
+    toy.X = sparse.csr_matrix(toy.X.toarray() * (np.arange(300) > 1)[:, None])
+    said = [f.message for f in labelled(plain, toy).findings]
+    assert said == ["2 cells of AnnData show none of the panel's genes."]
 
 
 @pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csc_matrix, lambda x: x.toarray()])
@@ -212,8 +257,8 @@ def test_impossible_values_deep_in_a_file_are_refused(plain, toy, tmp_path, bad)
     toy.write_h5ad(tmp_path / "new.h5ad")
     with h5py.File(tmp_path / "new.h5ad", "a") as file:
         file["X/data"][-3] = bad
-    with pytest.raises(DataError, match=r"NaN|negative|No usable"), open_cells(tmp_path / "new.h5ad") as cells:
-        label_cells(plain.run.model, cells)
+    with pytest.raises(DataError, match=r"NaN|negative|No usable"):
+        label(plain.run.model, tmp_path / "new.h5ad")
 
 
 def test_a_file_cut_short_is_refused(tmp_path):
@@ -262,19 +307,36 @@ def test_the_gene_that_moved_is_named(plain):
 
 def test_own_labels_are_scored_beside_the_held_out_ones(plain):
     new = make_toy(cells=200, seed=7)
-    table = labelled(plain, new).table
-    found = judge(plain.run.model, table, new.obs, comparable_tasks(plain.run.model, new.obs))
-    accuracy = found.scores.set_index(["task", "metric"])["value"]["cell_type", "accuracy"]
-    assert accuracy == (table["cell_type"].astype(str) == new.obs["cell_type"].astype(str)).mean()
-    assert found.confusion["cell_type"].to_numpy().sum() == 200
-    held_out = pd.DataFrame({"task": ["cell_type"], "metric": ["accuracy"], "value": [0.5]})
-    assert side_by_side(held_out, found.scores)["change"].iloc[0] == pytest.approx(accuracy - 0.5)
+    found = labelled(plain, new)
+    judged = judge(plain.run.model, found)
+    right = found.table["cell_type"].astype(str) == new.obs["cell_type"].astype(str)
+    assert judged.scores.set_index(["task", "metric"])["value"]["cell_type", "accuracy"] == right.mean()
+    held_out = judged.scores[judged.scores["metric"] == "accuracy"].assign(value=0.5)
+    beside = scores_side_by_side(held_out, judged.scores).set_index(["task", "metric"])
+    assert beside["change"]["cell_type", "accuracy"] == pytest.approx(right.mean() - 0.5)
+    assert beside["held-out value"].isna()["cell_type", "macro_f1"]
+
+
+def test_own_labels_give_the_metrics_pages_tables(plain):
+    new = make_toy(cells=200, seed=7)
+    found = labelled(plain, new)
+    judged = judge(plain.run.model, found)
+    true, predicted = new.obs["cell_type"].astype(str), found.table["cell_type"].astype(str)
+    assert judged.confusion["cell_type"].loc["B", "NK"] == ((true == "B") & (predicted == "NK")).sum()
+    assert judged.confusion["cell_type"].to_numpy().sum() == 200
+    recall = judged.classes.set_index(["task", "class"])["recall"]["cell_type", "T"]
+    assert recall == (predicted[true == "T"] == "T").mean()
+    beside = classes_side_by_side(judged.classes.assign(recall=0.5), judged.classes).set_index(["task", "class"])
+    assert beside["change"]["cell_type", "T"] == pytest.approx(recall - 0.5)
+    assert (judged.predictions["cell_type true"] == true.to_numpy()).all()
+    assert (judged.predictions["cell_type probability"] == found.table["cell_type probability"].to_numpy()).all()
+    assert np.allclose(judged.predictions["age true"], new.obs["age"])
 
 
 def test_labels_the_model_does_not_know_are_counted_and_left_out(plain):
     new = make_toy(cells=100, seed=7)
     new.obs["kind"] = new.obs["cell_type"].astype(str).replace("NK", "killer")
-    found = judge(plain.run.model, labelled(plain, new).table, new.obs, {"cell_type": "kind"})
+    found = judge(plain.run.model, labelled(plain, new), {"cell_type": "kind"})
     assert (
         "25 cells carry 1 labels of cell_type that the model does not know (first: killer)" in found.findings[0].message
     )
@@ -284,7 +346,11 @@ def test_labels_the_model_does_not_know_are_counted_and_left_out(plain):
 def test_a_column_without_any_known_label_is_no_truth_and_refused_when_named(plain):
     new = make_toy(cells=40, seed=7)
     new.obs["cell_type"] = "unheard of"
-    table = labelled(plain, new).table
+    found = labelled(plain, new)
     assert "cell_type" not in comparable_tasks(plain.run.model, new.obs)
     with pytest.raises(DataError, match="holds none of the model's labels for cell_type"):
-        judge(plain.run.model, table, new.obs, {"cell_type": "cell_type"})
+        judge(plain.run.model, found, {"cell_type": "cell_type"})
+    with pytest.raises(DataError, match=r"AnnData has no obs column “kind”. It has cell_type, condition, age, donor."):
+        judge(plain.run.model, found, {"cell_type": "kind"})
+    with pytest.raises(DataError, match=r"The model has no task “kind”. Its tasks are cell_type, condition, age."):
+        judge(plain.run.model, found, {"kind": "cell_type"})

@@ -10,7 +10,7 @@ from importlib import import_module
 _HOMES = {
     "select": "pipeline",
     "Run": "pipeline",
-    "load_run": "store.runs",
+    "load_run": "store.portable",
     "load_model": "store.portable",
     "export_model": "store.portable",
     "saved_model": "store.saved",

@@ -9,6 +9,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tqdm import tqdm
@@ -144,8 +145,8 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from yoto_core.evaluation import reference
-    from yoto_core.prediction import crossstudy
+    from yoto_core import report
+    from yoto_core.evaluation.reference import missing_sentences
     from yoto_core.store import export, portable
 
     out = Path(options.out)
@@ -154,20 +155,16 @@ def _predict(options: argparse.Namespace) -> int:
     saved = portable.load_model(_model_path(options.run))
     settings = {"impute": options.impute, "threshold": options.threshold, "matrix": options.matrix}
     with _Bar() as bar:
-        labelled, obs = saved.label_file(options.data, **settings, on_progress=bar)
-    for sentence in reference.missing_sentences(saved.costs, labelled.matching.missing):
+        labelled = saved.label(options.data, **settings, on_progress=bar)
+    judged = saved.judge(labelled, dict(options.truth) or None)
+    export.write_predictions(out, labelled.table, options.data)
+    for sentence in missing_sentences(saved.costs, labelled.matching.missing):
         print(f"missing: {sentence}", file=sys.stderr)
-    export.write_predictions(out, labelled.table, options.data, matrix=options.matrix)
-    truth = dict(pair.partition("=")[::2] for pair in options.truth)
-    truth = truth or crossstudy.comparable_tasks(saved.model, obs)
-    judged = crossstudy.judge(saved.model, labelled.table, obs, truth)
     for finding in (*labelled.findings, *judged.findings):
         print(f"{finding.level}: {finding.message} {finding.hint}".strip(), file=sys.stderr)
-    if labelled.shift is not None:
-        print(labelled.shift.sentence, file=sys.stderr)
-    if truth:
-        both = crossstudy.side_by_side(saved.scores, judged.scores)
-        print(both.to_string(index=False, float_format="{:.3f}".format, na_rep="–"))
+    print(report.labels_as_text(labelled))
+    if len(judged.scores):
+        print(report.cross_study_as_text(saved, judged))
     print(f"{len(labelled.table):,} cells labelled: {out}")
     return DONE
 
@@ -250,10 +247,17 @@ def _read_list(path: str | None) -> tuple[str, ...]:
 
 
 def _probability(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a probability; give 0 to 1")
-    return value
+    with suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"“{text}” is not a probability; give 0 to 1")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    task, equals, column = text.partition("=")
+    if not (task and equals and column):
+        raise argparse.ArgumentTypeError(f"“{text}” is not TASK=OBS")
+    return task, column
 
 
 def _families(text: str) -> tuple[str, ...]:
@@ -311,7 +315,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--impute", action="store_true", help="take missing panel genes as average (training means)")
     predict.add_argument("--matrix", default="auto", metavar="NAME", help="auto, X, raw.X or layers/NAME")
     predict.add_argument(
-        "--truth", action="append", default=[], metavar="TASK=OBS",
+        "--truth", action="append", default=[], type=_pair, metavar="TASK=OBS",
         help="score against this obs column; repeat (default: columns named like the tasks)",
     )  # fmt: skip
 

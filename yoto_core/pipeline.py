@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,12 +20,12 @@ from yoto_core.errors import ConfigError
 from yoto_core.evaluation.attribution import Reason, explain
 from yoto_core.evaluation.evaluator import Evaluation, Evaluator
 from yoto_core.evaluation.reference import Reference, describe_training
-from yoto_core.model.calibration import calibrated
+from yoto_core.model.calibration import DEFAULT_THRESHOLD, calibrated
 from yoto_core.model.checkpoint import NO_CHECKPOINTS, Checkpoints
 from yoto_core.model.panel import Panel
 from yoto_core.model.panel_model import PanelModel
 from yoto_core.model.training import TrainResult, train
-from yoto_core.prediction.predict import predict
+from yoto_core.prediction.predict import label
 from yoto_core.progress import OnProgress, Progress, ShouldStop, never, silent
 
 
@@ -72,13 +73,20 @@ class Run:
             reference=None,
         )
 
-    def predict(self, adata: AnnData) -> pd.DataFrame:
-        """Label new cells (shape `n_obs` × `n_vars`, rows are cells): one row per cell, columns per task.
+    def predict(
+        self,
+        data: AnnData | str | Path,
+        *,
+        impute: bool = False,
+        threshold: float = DEFAULT_THRESHOLD,
+        matrix: str = "auto",
+    ) -> pd.DataFrame:
+        """Label new cells, an AnnData (`n_obs` × `n_vars`, rows are cells) or a file: one row per cell, columns per task.
 
         Raises:
-            DataError: A panel gene is missing.
+            DataError: Panel genes are missing and `impute` is False, or fewer than half of them are there.
         """
-        return predict(self.model, from_anndata(adata))
+        return label(self.model, data, impute=impute, threshold=threshold, matrix=matrix).table
 
 
 def select(

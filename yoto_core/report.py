@@ -14,9 +14,12 @@ from yoto_core.data.columns import describe_columns
 from yoto_core.data.genes import families_of
 from yoto_core.data.reading import Dataset
 from yoto_core.pipeline import Run
+from yoto_core.prediction.crossstudy import CrossStudy, classes_side_by_side, scores_side_by_side
+from yoto_core.prediction.predict import Labelled
 from yoto_core.scores.methods import JUDGE_LABELS, METHODS
 from yoto_core.scores.metrics import HEADLINE
 from yoto_core.store.runs import Listed
+from yoto_core.store.saved import SavedModel
 
 METRIC_LABELS = {
     "macro_f1": "macro-F1",
@@ -230,3 +233,26 @@ def runs_as_text(listed: Sequence[Listed]) -> str:
             what = f"{run.config.selector.panel_size} genes for {', '.join(task.obs for task in run.config.tasks)}"
         lines.append(f"{run.run_id}  {when}  {run.status.state:<11}  {what}")
     return "\n".join(lines)
+
+
+def labels_as_text(labelled: Labelled) -> str:
+    """What new cells were labelled as, for a terminal."""
+    parts = [labelled.matching.sentence]
+    for task in labelled.tasks:
+        parts.append(f"{task}: {labelled.sentence(task, labelled.threshold)}")
+        if f"{task} probability" in labelled.table:
+            summary = labelled.summary(task, labelled.threshold)
+            parts.append(summary.to_string(index=False, float_format="{:.2f}".format))
+    if labelled.shift is not None:
+        parts.append(labelled.shift.sentence)
+    return "\n\n".join(parts)
+
+
+def cross_study_as_text(saved: SavedModel, judged: CrossStudy) -> str:
+    """New cells that carry labels beside the held-out cells, for a terminal: scores, then class by class."""
+    figures = {"index": False, "float_format": "{:.3f}".format, "na_rep": "–"}
+    scores = scores_side_by_side(saved.scores, judged.scores).replace({"metric": METRIC_LABELS})
+    parts = ["Against the labels of the new cells:", scores.to_string(**figures)]
+    if len(judged.classes):
+        parts.append(classes_side_by_side(saved.classes, judged.classes).to_string(**figures))
+    return "\n\n".join(parts)

@@ -20,9 +20,8 @@ from tests.benchmarks.machine import describe_machine
 from yoto_core import pipeline
 from yoto_core.config import GenesConfig, Normalize, RunConfig, SelectorConfig, TaskConfig
 from yoto_core.data.reading import from_anndata
-from yoto_core.prediction.cells import cells_of
 from yoto_core.prediction.crossstudy import judge
-from yoto_core.prediction.predict import label_cells
+from yoto_core.prediction.predict import label
 from yoto_core.scores import metrics
 
 
@@ -34,10 +33,12 @@ def one(train: anndata.AnnData, new: anndata.AnnData, config: RunConfig) -> dict
     own = run.model.predict(problem.panel_columns(cells, chosen.order))[0].values
     found = {"held-out": metrics.headline(target, cells, own)}
     for name, data in (("other condition", new), ("other, panel genes only", new[:, list(run.panel.genes)].copy())):
-        labelled = label_cells(run.model, cells_of(from_anndata(data)), reference=run.reference)
-        scores = judge(run.model, labelled.table, data.obs, {target.task: target.task}).scores
+        labelled = label(run.model, data, reference=run.reference)
+        scores = judge(run.model, labelled).scores
         found[name] = float(scores.loc[scores["metric"] == "macro_f1", "value"].iloc[0])
         found[f"{name}: out of range"] = labelled.shift.out_of_range
+    found["drop"] = found["held-out"] - found["other condition"]
+    found["drop, panel genes only"] = found["held-out"] - found["other, panel genes only"]
     return found
 
 

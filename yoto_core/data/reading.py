@@ -49,6 +49,19 @@ class Dataset:
         return self.matrix.shape[1]
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a file or an AnnData holds, looked at but not read: `values` is the chosen matrix where it lies."""
+
+    name: str
+    obs: pd.DataFrame = field(repr=False)
+    genes: GeneNames = field(repr=False)
+    chosen: Verdict
+    verdicts: tuple[Verdict, ...]
+    repeated_cells: tuple[str, ...]
+    values: Any = field(repr=False)
+
+
 def read_dataset(path: str | Path, *, matrix: str = "auto", name: str = "") -> Dataset:
     """Read an .h5ad file.
 
@@ -70,9 +83,9 @@ def read_dataset(path: str | Path, *, matrix: str = "auto", name: str = "") -> D
         raise DataError(f"{name} is not an .h5ad file.", hint="Save the data with adata.write_h5ad(...).")
     try:
         with h5py.File(path, "r") as file:
-            return _read_h5ad(file, matrix=matrix, name=name)
+            return _whole(h5ad_contents(file, matrix=matrix, name=name))
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
-        raise _damaged(name, error) from error
+        raise damaged(name, error) from error
 
 
 def from_anndata(adata: anndata.AnnData, *, matrix: str = "auto", name: str = "AnnData") -> Dataset:
@@ -85,10 +98,11 @@ def from_anndata(adata: anndata.AnnData, *, matrix: str = "auto", name: str = "A
         found["raw.X"] = (adata.raw.X, adata.raw.var)
     if adata.X is not None:
         found["X"] = (adata.X, adata.var)
-    return _assemble(found, obs=adata.obs, wanted=matrix, name=name)
+    return _whole(_look(found, obs=adata.obs, wanted=matrix, name=name))
 
 
-def _read_h5ad(file: h5py.File, *, matrix: str, name: str) -> Dataset:
+def h5ad_contents(file: h5py.File, *, matrix: str, name: str) -> Contents:
+    """What an open .h5ad holds, its matrices not yet read (DataError where it is none, or holds nothing of use)."""
     if "obs" not in file or "var" not in file:
         raise DataError(f"{name} is HDF5 but not an .h5ad: it has no obs or var.", hint=SAVE_AGAIN)
     if not isinstance(file["obs"], h5py.Group):
@@ -103,22 +117,23 @@ def _read_h5ad(file: h5py.File, *, matrix: str, name: str) -> Dataset:
         found["raw.X"] = (file["raw/X"], _read(file["raw/var"], name))
     if "X" in file:
         found["X"] = (file["X"], var)
-    return _assemble(found, obs=obs, wanted=matrix, name=name)
+    return _look(found, obs=obs, wanted=matrix, name=name)
 
 
 def _read(element: h5py.Group | h5py.Dataset, name: str) -> Any:
     try:
         return read_elem(element)
     except Exception as error:  # whatever anndata says to these bytes, they cannot be read
-        raise _damaged(name, error) from error
+        raise damaged(name, error) from error
 
 
-def _damaged(name: str, error: Exception) -> DataError:
+def damaged(name: str, error: Exception) -> DataError:
+    """The sentence for a file whose bytes cannot be what they should be."""
     reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return DataError(f"{name} is cut short or damaged ({reason}).", hint="Copy or save the file again.")
 
 
-def _assemble(found: Mapping[str, tuple[Any, pd.DataFrame]], *, obs: pd.DataFrame, wanted: str, name: str) -> Dataset:
+def _look(found: Mapping[str, tuple[Any, pd.DataFrame]], *, obs: pd.DataFrame, wanted: str, name: str) -> Contents:
     if not len(obs):
         raise DataError(f"{name} holds 0 cells.", hint="Check the filter that made it.")
     if not found:
@@ -129,13 +144,12 @@ def _assemble(found: Mapping[str, tuple[Any, pd.DataFrame]], *, obs: pd.DataFram
     verdicts = tuple(classify(key, sample_values(found[key][0])) for key in order)
     chosen = choose(verdicts, wanted)
     values, var = found[chosen.name]
-    matrix = _as_csr(values, name)
-    if matrix.shape != (len(obs), len(var)):
+    shape = values.attrs.get("shape") if isinstance(values, h5py.Group) else values.shape
+    if shape is not None and tuple(shape) != (len(obs), len(var)):
         raise DataError(
-            f"{chosen.name} is {matrix.shape[0]:,} × {matrix.shape[1]:,} but there are {len(obs):,} cells and {len(var):,} genes.",
+            f"{chosen.name} is {' × '.join(f'{n:,}' for n in shape)} but there are {len(obs):,} cells and {len(var):,} genes.",
             hint=SAVE_AGAIN,
         )
-    _refuse_impossible(matrix, chosen.name)
     cells = pd.Index(obs.index.astype(str))
     repeated = tuple(cells[cells.duplicated()].unique())
     columns = pd.Index(obs.columns.astype(str))
@@ -143,17 +157,24 @@ def _assemble(found: Mapping[str, tuple[Any, pd.DataFrame]], *, obs: pd.DataFram
         twice = columns[columns.duplicated()][0]
         raise DataError(f"The obs column “{twice}” occurs more than once.", hint="Rename or drop one and save again.")
     obs = obs.set_axis(unique_names(list(cells)), axis=0).set_axis(columns, axis=1)
-    genes = name_genes(var)
+    return Contents(name, obs, name_genes(var), chosen, verdicts, repeated, values)
+
+
+def _whole(held: Contents) -> Dataset:
+    matrix = _as_csr(held.values, held.name)
+    if matrix.shape != (len(held.obs), len(held.genes.symbols)):
+        raise damaged(held.name, ValueError(f"{held.chosen.name} does not fit its own shape"))
+    _refuse_impossible(matrix, held.chosen.name)
     return Dataset(
-        name=name,
+        name=held.name,
         matrix=matrix,
-        kind=chosen.kind,
-        obs=obs,
-        genes=genes,
-        chosen=chosen.name,
-        verdicts=verdicts,
-        repeated_cells=repeated,
-        digest=_digest(matrix, genes, obs),
+        kind=held.chosen.kind,
+        obs=held.obs,
+        genes=held.genes,
+        chosen=held.chosen.name,
+        verdicts=held.verdicts,
+        repeated_cells=held.repeated_cells,
+        digest=_digest(matrix, held.genes, held.obs),
     )
 
 
@@ -186,7 +207,7 @@ def _check_pointers(values: Any, name: str) -> None:
             raise ValueError("row pointers go backwards")
         values.check_format(full_check=True)
     except ValueError as error:
-        raise _damaged(name, error) from error
+        raise damaged(name, error) from error
 
 
 def _refuse_impossible(matrix: sparse.csr_matrix, name: str) -> None:

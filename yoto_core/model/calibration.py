@@ -17,6 +17,7 @@ MIN_CELLS = 20  # labelled validation cells; with fewer the probabilities are le
 COLDEST, HOTTEST = 0.2, 10.0
 THRESHOLDS = tuple(np.round(np.arange(0, 1, 0.01), 2))
 DEFAULT_THRESHOLD = 0.5
+TRADE_OFF_COLUMNS = ("threshold", "coverage", "accuracy", "cells")
 
 
 def calibrated(model: PanelModel, problem: Problem, order: np.ndarray) -> PanelModel:
@@ -64,9 +65,8 @@ def trade_off(predictions: pd.DataFrame, task: str) -> pd.DataFrame:
     Coverage is the share of labelled held-out cells whose probability reaches the threshold, accuracy the share of those
     that is right (NaN where none is left). `predictions` is that of an evaluation; a task of numbers has no rows.
     """
-    columns = ["threshold", "coverage", "accuracy", "cells"]
     if f"{task} probability" not in predictions:
-        return pd.DataFrame(columns=columns, dtype=float)
+        return pd.DataFrame(columns=list(TRADE_OFF_COLUMNS), dtype=float)
     table = predictions[predictions[f"{task} true"].notna()]
     probability = table[f"{task} probability"].to_numpy(dtype=float)
     right = (table[f"{task} true"] == table[f"{task} predicted"]).to_numpy()
@@ -74,18 +74,18 @@ def trade_off(predictions: pd.DataFrame, task: str) -> pd.DataFrame:
     cells = kept.sum(1)
     accuracy = np.divide((kept & right).sum(1), cells, out=np.full(len(cells), np.nan), where=cells > 0)
     share = cells / max(len(table), 1)
-    return pd.DataFrame(dict(zip(columns, (THRESHOLDS, share, accuracy, cells), strict=True)))
+    return pd.DataFrame(dict(zip(TRADE_OFF_COLUMNS, (THRESHOLDS, share, accuracy, cells), strict=True)))
 
 
-def trade_off_sentence(table: pd.DataFrame, threshold: float) -> str:
-    """What a threshold means on held-out cells, in words; empty where it was not measured."""
+def trade_off_sentence(table: pd.DataFrame, threshold: float, *, cells: str = "held-out cells") -> str:
+    """What a threshold means on these cells, in words; empty where it was not measured."""
     if table.empty:
         return ""
     row = table.iloc[int(np.argmin(np.abs(table["threshold"] - threshold)))]
     everything = table.iloc[0]
     if not row["cells"]:
-        return f"No held-out cell reaches a probability of {threshold:.2f}."
+        return f"None of the {cells} reaches a probability of {threshold:.2f}."
     return (
-        f"On held-out cells a threshold of {threshold:.2f} labels {row['coverage']:.0%} of the cells, of which"
+        f"On {cells} a threshold of {threshold:.2f} labels {row['coverage']:.0%} of the cells, of which"
         f" {row['accuracy']:.1%} are right; labelling every cell gives {everything['accuracy']:.1%}."
     )

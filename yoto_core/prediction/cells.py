@@ -1,28 +1,29 @@
 """New cells to be labelled: their names and labels in memory, their expression read a few thousand rows at a time.
 
-Only the panel's columns of a block of rows are ever turned dense, so the size of the file does not matter. Rows on disk
-must be CSR or dense; a file stored by columns (CSC) is read whole.
+Whatever can be loaded to choose a panel from can be labelled: an AnnData, or a file that `data.reading` takes. Only the
+panel's columns of a block of rows are ever turned dense, so the size of the file does not matter. Rows on disk must be CSR
+or dense; a file stored by columns (CSC) is read whole.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
-from anndata.io import read_elem
+from anndata import AnnData
 from scipy import sparse
 
-from yoto_core.data.genes import GeneNames, name_genes, unique_names
-from yoto_core.data.matrices import MatrixKind, choose, classify, sample_values
+from yoto_core.data.genes import GeneNames
+from yoto_core.data.matrices import Verdict
 from yoto_core.data.preprocess import TARGET_SUM
-from yoto_core.data.reading import Dataset, read_dataset
+from yoto_core.data.reading import Contents, Dataset, damaged, from_anndata, h5ad_contents, read_dataset
 from yoto_core.errors import DataError
 
-ROWS = 20_000  # cells read at once
-DAMAGED = "Copy or save the file again."
+ROWS = 20_000  # cells labelled at once
+DENSE_VALUES = 1 << 25  # values of a dense matrix read at once: 128 MB
 Block = tuple[np.ndarray, np.ndarray]  # (B, K) values of the wanted genes, (B,) total over all genes
 
 
@@ -33,8 +34,8 @@ class Cells:
     name: str
     obs: pd.DataFrame = field(repr=False)
     genes: GeneNames = field(repr=False)
-    kind: MatrixKind
-    chosen: str
+    chosen: Verdict
+    verdicts: tuple[Verdict, ...]
     read: Callable[[int, int, np.ndarray], Block] = field(repr=False)
 
     def blocks(self, places: Sequence[int], *, rows: int = ROWS) -> Iterator[tuple[int, np.ndarray]]:
@@ -42,9 +43,33 @@ class Cells:
         wanted = np.asarray(places)
         for start in range(0, len(self.obs), rows):
             values, total = self.read(start, min(start + rows, len(self.obs)), wanted)
-            if self.kind == "counts":
+            if self.chosen.kind == "counts":
                 values *= np.divide(TARGET_SUM, total, out=np.zeros_like(total), where=total > 0)[:, None]
-            yield start, values if self.kind == "log-normalised" else np.log1p(values, out=values)
+            yield start, values if self.chosen.kind == "log-normalised" else np.log1p(values, out=values)
+
+
+@contextmanager
+def open_cells(source: AnnData | str | Path, *, matrix: str = "auto", name: str = "") -> Iterator[Cells]:
+    """Open new cells for labelling; a file stays open inside the block.
+
+    Raises:
+        DataError: The file is missing, damaged, of no kind that can be read, or holds no usable matrix.
+    """
+    if isinstance(source, AnnData):
+        yield cells_of(from_anndata(source, matrix=matrix, name=name or "AnnData"))
+        return
+    path = Path(source)
+    name = name or path.name
+    if not path.is_file() or not h5py.is_hdf5(path):
+        yield cells_of(read_dataset(path, matrix=matrix, name=name))  # the reader says what is wrong with it
+        return
+    with ExitStack() as opened:
+        with _mended(name):
+            file = opened.enter_context(h5py.File(path, "r"))
+            held = h5ad_contents(file, matrix=matrix, name=name)
+            by_rows = _by_rows(held.values)
+            cells = _streamed(held) if by_rows else cells_of(read_dataset(path, matrix=matrix, name=name))
+        yield cells
 
 
 def cells_of(data: Dataset) -> Cells:
@@ -54,82 +79,58 @@ def cells_of(data: Dataset) -> Cells:
         rows = data.matrix[start:stop]
         return _pick(rows.data, rows.indices, rows.indptr, places, data.n_genes)
 
-    return Cells(data.name, data.obs, data.genes, data.kind, data.chosen, read)
+    chosen = next(verdict for verdict in data.verdicts if verdict.name == data.chosen)
+    return Cells(data.name, data.obs, data.genes, chosen, data.verdicts, read)
+
+
+def _by_rows(values: h5py.Group | h5py.Dataset) -> bool:
+    return isinstance(values, h5py.Dataset) or values.attrs.get("encoding-type") == "csr_matrix"
 
 
 @contextmanager
-def open_cells(path: str | Path, *, matrix: str = "auto", name: str = "") -> Iterator[Cells]:
-    """Open an .h5ad for labelling; the file stays open inside the block.
-
-    Raises:
-        DataError: The file is missing, damaged, not an .h5ad, or holds no usable matrix.
-    """
-    path = Path(path)
-    name = name or path.name
-    if not path.is_file() or not h5py.is_hdf5(path):
-        yield cells_of(read_dataset(path, matrix=matrix, name=name))  # the reader says what is wrong with it
-        return
+def _mended(name: str) -> Iterator[None]:
+    """Turn what the libraries say of broken bytes into one sentence."""
     try:
-        with h5py.File(path, "r") as file:
-            found = _matrices(file)
-            if found is None:
-                yield cells_of(read_dataset(path, matrix=matrix, name=name))
-            else:
-                yield _cells(file, found, matrix=matrix, name=name)
+        yield
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise DataError(f"{name} is cut short or damaged ({type(error).__name__}).", hint=DAMAGED) from error
+        raise damaged(name, error) from error
 
 
-def _matrices(file: h5py.File) -> dict[str, tuple[h5py.Group | h5py.Dataset, str]] | None:
-    """Name -> (matrix, its var table); None where the file is none of ours to stream (the whole reader then speaks)."""
-    if not isinstance(file.get("obs"), h5py.Group) or not isinstance(file.get("var"), h5py.Group):
-        return None
-    found = {f"layers/{key}": (value, "var") for key, value in file.get("layers", {}).items()}
-    if "raw/X" in file and "raw/var" in file:
-        found["raw.X"] = (file["raw/X"], "raw/var")
-    if "X" in file:
-        found["X"] = (file["X"], "var")
-    by_rows = all(
-        isinstance(m, h5py.Dataset) or m.attrs.get("encoding-type") == "csr_matrix" for m, _ in found.values()
-    )
-    return found if found and by_rows else None
-
-
-def _cells(file: h5py.File, found: dict[str, tuple[object, str]], *, matrix: str, name: str) -> Cells:
-    order = sorted(found, key=lambda key: (key != "layers/counts", key != "raw.X", key != "X", key))
-    chosen = choose(tuple(classify(key, sample_values(found[key][0])) for key in order), matrix)
-    values, var = found[chosen.name]
-    obs, genes = read_elem(file["obs"]), name_genes(read_elem(file[var]))
-    if not len(obs) or not genes.symbols:
-        raise DataError(f"{name} holds {len(obs):,} cells and {len(genes.symbols):,} genes.", hint="Check the filter.")
-    obs = obs.set_axis(unique_names(list(obs.index.astype(str))), axis=0)
-    read = _dense_reader(values) if isinstance(values, h5py.Dataset) else _csr_reader(values, len(genes.symbols))
+def _streamed(held: Contents) -> Cells:
+    values = held.values
+    read = _dense_reader(values) if isinstance(values, h5py.Dataset) else _csr_reader(values, len(held.genes.symbols))
 
     def checked(start: int, stop: int, places: np.ndarray) -> Block:
-        block, total = read(start, stop, places)
+        with _mended(held.name):
+            block, total = read(start, stop, places)
         if not np.isfinite(total).all() or (block.size and block.min() < 0):
             raise DataError(
-                f"{chosen.name} of {name} holds values that are NaN, infinite or negative.",
+                f"{held.chosen.name} of {held.name} holds values that are NaN, infinite or negative.",
                 hint="Choose a matrix of counts or logs, before scaling.",
             )
         return block, total
 
-    return Cells(name, obs, genes, chosen.kind, chosen.name, checked)
+    return Cells(held.name, held.obs, held.genes, held.chosen, held.verdicts, checked)
 
 
 def _dense_reader(values: h5py.Dataset) -> Callable[[int, int, np.ndarray], Block]:
+    rows = max(1, DENSE_VALUES // values.shape[1])
+
     def read(start: int, stop: int, places: np.ndarray) -> Block:
-        rows = np.asarray(values[start:stop], dtype=np.float32)
-        block = rows[:, np.maximum(places, 0)]
+        block, total = np.empty((stop - start, len(places)), np.float32), np.empty(stop - start, np.float32)
+        for at in range(start, stop, rows):
+            part = np.asarray(values[at : min(at + rows, stop)], dtype=np.float32)
+            here = slice(at - start, at - start + len(part))
+            block[here], total[here] = part[:, np.maximum(places, 0)], part.sum(1)
         block[:, places < 0] = 0.0
-        return block, rows.sum(1)
+        return block, total
 
     return read
 
 
 def _csr_reader(values: h5py.Group, n_genes: int) -> Callable[[int, int, np.ndarray], Block]:
     pointers = values["indptr"][:]
-    if (np.diff(pointers) < 0).any() or pointers[-1] > values["data"].shape[0]:
+    if (np.diff(pointers) < 0).any() or pointers[0] < 0 or pointers[-1] > values["data"].shape[0]:
         raise ValueError("row pointers leave the matrix")
 
     def read(start: int, stop: int, places: np.ndarray) -> Block:

@@ -13,19 +13,22 @@ from yoto_core.data.targets import UNLABELLED, Target
 from yoto_core.errors import DataError
 from yoto_core.model.network import Head
 from yoto_core.model.panel_model import PanelModel
+from yoto_core.prediction.predict import Labelled
 from yoto_core.scores import metrics
 
 DRAWS = 500
 OWN_COLUMNS = ["task", "metric", "value", "low", "high", "cells"]
+CLASS_COLUMNS = ["task", "class", "precision", "recall", "f1", "cells"]
 
 
 @dataclass(frozen=True)
 class CrossStudy:
-    """Scores of new cells: `scores` and `classes` as in an evaluation (of the model itself), `confusion` per class task."""
+    """Scores of the model on new cells that carry labels, in the form of an `Evaluation` of held-out cells."""
 
     scores: pd.DataFrame = field(repr=False)  # task, metric, value, low, high, cells
     classes: pd.DataFrame = field(repr=False)  # task, class, precision, recall, f1, cells
-    confusion: dict[str, pd.DataFrame] = field(repr=False)
+    confusion: dict[str, pd.DataFrame] = field(repr=False)  # per class task: true × predicted
+    predictions: pd.DataFrame = field(repr=False)  # cell_index; per task true, predicted and, for classes, probability
     findings: tuple[Finding, ...]
 
 
@@ -40,45 +43,50 @@ def comparable_tasks(model: PanelModel, obs: pd.DataFrame) -> dict[str, str]:
     return found
 
 
-def judge(model: PanelModel, table: pd.DataFrame, obs: pd.DataFrame, columns: Mapping[str, str]) -> CrossStudy:
-    """Score predictions (`predict.Labelled.table`) against labels of the new cells.
+def judge(model: PanelModel, labelled: Labelled, truth: Mapping[str, str] | None = None) -> CrossStudy:
+    """Score the answers for new cells against labels of their own.
 
     Args:
         model: The model that answered.
-        table: Its answers, one row per cell.
-        obs: The new cells' columns, in the same order.
-        columns: Task -> the obs column that holds its true labels.
+        labelled: Its answers, with the new cells' obs.
+        truth: Task -> the obs column that holds its true labels; the columns named like the tasks where None.
 
     Raises:
         DataError: There is no such task or column, or no label of it is one the model knows.
     """
-    heads = {head.task: head for head in model.heads}
-    rows, classes, counts, findings = [], [], {}, []
-    everyone = np.arange(len(obs))
-    for task, column in columns.items():
-        if task not in heads or column not in obs:
+    heads, obs = {head.task: head for head in model.heads}, labelled.obs
+    rows, classes, confusion, findings = [], [], {}, []
+    predictions: dict[str, object] = {"cell_index": np.arange(len(obs))}
+    for task, column in (comparable_tasks(model, obs) if truth is None else truth).items():
+        if task not in heads:
+            raise DataError(f"The model has no task “{task}”.", hint=f"Its tasks are {', '.join(heads)}.")
+        if column not in obs:
             raise DataError(
-                f"There is no {'task' if task not in heads else 'obs column'} “{task if task not in heads else column}”.",
-                hint=f"Tasks are {', '.join(heads)}.",
+                f"{labelled.name} has no obs column “{column}”.", hint=f"It has {', '.join(obs.columns) or 'none'}."
             )
         target, found = _target(heads[task], obs[column], column)
         findings += found
-        answer = table[task].cat.codes.to_numpy() if target.classes else table[task].to_numpy(dtype=float)
+        answer = labelled.table[task]
+        predicted = answer.cat.codes.to_numpy() if target.classes else answer.to_numpy(dtype=float)
         rng = runtime.random_state(0, f"new {task}")
-        scored = metrics.score_rows(target, everyone, answer, None, draws=DRAWS, rng=rng)
+        scored = metrics.score_rows(target, predictions["cell_index"], predicted, None, draws=DRAWS, rng=rng)
         rows += [{"task": task, **row} for row in scored]
-        if target.classes:
-            here = target.labelled
-            per_class = metrics.per_class(target.values[here], answer[here], target.classes)
-            per_class.insert(0, "task", task)
-            classes.append(per_class)
-            matrix = metrics.confusion(target.values[here], answer[here], len(target.classes))
-            counts[task] = pd.DataFrame(matrix, index=list(target.classes), columns=list(target.classes))
-    empty = pd.DataFrame(columns=["task", "class", "precision", "recall", "f1", "cells"])
+        predictions[f"{task} predicted"] = answer.to_numpy()
+        if not target.classes:
+            predictions[f"{task} true"] = target.values
+            continue
+        predictions[f"{task} true"] = np.array([*target.classes, None], dtype=object)[target.values]
+        predictions[f"{task} probability"] = labelled.table[f"{task} probability"].to_numpy()
+        here = target.labelled
+        per_class = metrics.per_class(target.values[here], predicted[here], target.classes)
+        classes.append(per_class.assign(task=task)[CLASS_COLUMNS])
+        counts = metrics.confusion(target.values[here], predicted[here], len(target.classes))
+        confusion[task] = pd.DataFrame(counts, index=list(target.classes), columns=list(target.classes))
     return CrossStudy(
         pd.DataFrame(rows, columns=OWN_COLUMNS),
-        pd.concat(classes, ignore_index=True) if classes else empty,
-        counts,
+        pd.concat(classes, ignore_index=True) if classes else pd.DataFrame(columns=CLASS_COLUMNS),
+        confusion,
+        pd.DataFrame(predictions),
         tuple(findings),
     )
 
@@ -88,14 +96,26 @@ def own_scores(scores: pd.DataFrame) -> pd.DataFrame:
     return scores[(scores["method"] == "yoto") & (scores["judge"] == "yoto")][OWN_COLUMNS].reset_index(drop=True)
 
 
-def side_by_side(held_out: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """task, metric, held-out, new and their difference; one row per score of the new cells."""
-    both = new.merge(
-        held_out[["task", "metric", "value"]], on=["task", "metric"], how="left", suffixes=("", " held-out")
-    )
-    both = both.rename(columns={"value": "new cells", "value held-out": "held-out cells"})
-    both["change"] = both["new cells"] - both["held-out cells"]
-    return both[["task", "metric", "held-out cells", "new cells", "low", "high", "change", "cells"]]
+def scores_side_by_side(held_out: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Every score of the new cells beside that of the held-out cells: value, interval and cells of both, and the change."""
+    both = _side_by_side(held_out, new, ["task", "metric"], ["value", "low", "high", "cells"])
+    both["change"] = both["new value"] - both["held-out value"]
+    return both
+
+
+def classes_side_by_side(held_out: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Recall, precision and cells of every class on held-out and on new cells, and the change of recall."""
+    both = _side_by_side(held_out, new, ["task", "class"], ["recall", "precision", "cells"])
+    both["change"] = both["new recall"] - both["held-out recall"]
+    return both
+
+
+def _side_by_side(held_out: pd.DataFrame, new: pd.DataFrame, keys: list[str], figures: list[str]) -> pd.DataFrame:
+    parts = [
+        table.set_index(keys)[figures].add_prefix(f"{part} ") for part, table in (("held-out", held_out), ("new", new))
+    ]
+    both = parts[1].join(parts[0])
+    return both[[f"{part} {figure}" for figure in figures for part in ("held-out", "new")]].reset_index()
 
 
 def _target(head: Head, column: pd.Series, name: str) -> tuple[Target, list[Finding]]:

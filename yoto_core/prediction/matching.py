@@ -1,13 +1,13 @@
 """Where is each panel gene in new data? By symbol or Ensembl id, with everything doubtful said.
 
-The rules, in order: the exact symbol; the exact Ensembl id, versions left off on both sides; the symbol or id in another
-case. A column serves one panel gene only. Spelling that tells of another species is a warning, as matching by letters is
-not orthology; ids of another species never match.
+`RULES` says how, in the words that the user reads. Spelling that tells of another species is a warning, as matching by
+letters is not orthology; ids of another species never match.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from yoto_core.data.checks import Finding
 from yoto_core.data.genes import ENSEMBL_ID, GeneNames, without_version
@@ -15,9 +15,16 @@ from yoto_core.errors import DataError
 
 How = Literal["symbol", "Ensembl id", "other case", "missing"]
 
+FOUND: dict[How, str] = {
+    "symbol": "by symbol", "Ensembl id": "by Ensembl id", "other case": "spelled in another case", "missing": "",
+}  # fmt: skip
 SMALLEST_SHARE = 0.5  # of the panel's genes; with fewer the model would mostly answer from averages
 SPECIES = {"ENSG": "human", "ENSMUSG": "mouse", "ENSRNOG": "rat", "ENSDARG": "zebrafish"}
 MIN_SPELLINGS = 5  # symbols with letters enough to tell a species by
+RULES = (
+    "Each gene is looked for by its exact symbol, then by its Ensembl id without the version, then by either in another case"
+    " (cd3d for CD3D). A column of the new data serves one panel gene only, and of repeated ones the first is read."
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,19 @@ class Matching:
     def missing(self) -> tuple[str, ...]:
         """Panel genes that the new data lack, in the order of the panel."""
         return tuple(gene for gene, place in zip(self.genes, self.places, strict=True) if place < 0)
+
+    @property
+    def enough(self) -> bool:
+        """Whether at least half of the panel is there, as the model needs."""
+        return len(self.genes) - len(self.missing) >= SMALLEST_SHARE * len(self.genes)
+
+    @property
+    def sentence(self) -> str:
+        """How many panel genes are there, and how they were found."""
+        ways = [(self.how.count(way), way) for way in get_args(How)]
+        found = ", ".join(f"{times:,} {text}" for times, way in ways if times and (text := FOUND[way]))
+        here, total = len(self.genes) - len(self.missing), len(self.genes)
+        return f"{here:,} of {total:,} panel genes are there: {found}."
 
     @property
     def absent(self) -> tuple[int, ...]:
@@ -93,7 +113,7 @@ def refuse_missing(matching: Matching, *, impute: bool, name: str) -> None:
     if not lost:
         return
     what = f"{name} lacks {lost} of the {total} panel genes (first: {matching.missing[0]})."
-    if total - lost < SMALLEST_SHARE * total:
+    if not matching.enough:
         raise DataError(
             what, hint=f"At least {SMALLEST_SHARE:.0%} of them must be there; use data in which they were measured."
         )
@@ -124,7 +144,8 @@ def _findings(matching: Matching, gene_ids: Sequence[str], names: GeneNames, nam
         found.append(
             Finding("note", f"{len(recased)} panel genes are spelled in another case in {name} (first: {recased[0]}).")
         )
-    twice = [gene for gene, _, at, _ in rows if at >= 0 and names.symbols[at] in names.repeated]
+    repeated = {*names.repeated, *(gene_id for gene_id, times in Counter(names.ids).items() if gene_id and times > 1)}
+    twice = [gene for gene, _, at, _ in rows if at >= 0 and {names.symbols[at], names.ids[at]} & repeated]
     if twice:
         found.append(
             Finding(

@@ -2,19 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
 from yoto_core.data.checks import Finding
-from yoto_core.data.reading import Dataset
+from yoto_core.data.matrices import Verdict
 from yoto_core.evaluation.reference import MAX_CELLS, Reference
 from yoto_core.model.calibration import DEFAULT_THRESHOLD
 from yoto_core.model.panel_model import PanelModel, Prediction
-from yoto_core.prediction.cells import ROWS, Cells, cells_of
+from yoto_core.prediction.cells import Cells, open_cells
 from yoto_core.prediction.matching import Matching, match_panel, refuse_missing
 from yoto_core.prediction.shift import Shift, compare_cells
 from yoto_core.progress import OnProgress, Progress, silent
+
+
+KINDS = {"counts": "counts", "log-normalised": "log-normalised values", "normalised": "values that were not logged"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """New data before they are labelled: the matrix that would be read, and where the panel's genes are in it."""
+
+    name: str
+    cells: int
+    chosen: Verdict
+    verdicts: tuple[Verdict, ...]
+    matching: Matching
 
 
 @dataclass(frozen=True)
@@ -22,11 +38,13 @@ class Labelled:
     """New cells with the model's answers, and all that should be known before they are believed.
 
     `table` has one row per cell; per class task its label, probability, second-best label with probability, and whether the
-    model is not sure (the probability is below the threshold); per number the number.
+    model is not sure (the probability is below the threshold); per number the number. `obs` is that of the new cells.
     """
 
     name: str
+    tasks: tuple[str, ...]
     table: pd.DataFrame = field(repr=False)
+    obs: pd.DataFrame = field(repr=False)
     matching: Matching
     shift: Shift | None  # None where the model knows nothing of its training cells (older runs)
     findings: tuple[Finding, ...]
@@ -41,6 +59,15 @@ class Labelled:
         })  # fmt: skip
         return found.sort_values("cells", ascending=False).reset_index()
 
+    def sentence(self, task: str, threshold: float) -> str:
+        """What the cells were labelled as, in words: how many are unsure, or the range of the numbers."""
+        cells = f"{len(self.table):,} cells"
+        if f"{task} probability" not in self.table:
+            numbers = self.table[task]
+            return f"{task} of {cells}: mean {numbers.mean():.4g}, from {numbers.min():.4g} to {numbers.max():.4g}."
+        unsure = int((self.table[f"{task} probability"] < threshold).sum())
+        return f"{unsure:,} of {cells} ({unsure / len(self.table):.1%}) are marked not sure: their probability is below {threshold:.2f}."
+
     def at_threshold(self, threshold: float) -> pd.DataFrame:
         """The table with “not sure” flags at another threshold; nothing is predicted again."""
         flags = {
@@ -50,57 +77,81 @@ class Labelled:
         return self.table.assign(**flags)
 
 
-def predict(
-    model: PanelModel, data: Dataset, *, impute: bool = False, threshold: float = DEFAULT_THRESHOLD
-) -> pd.DataFrame:
-    """The table of `label_cells` for data in memory.
-
-    Raises:
-        DataError: A panel gene is not in the data and averages were not asked for, or too few are.
-    """
-    return label_cells(model, cells_of(data), impute=impute, threshold=threshold).table
+def look(model: PanelModel, data: AnnData | str | Path, *, matrix: str = "auto", name: str = "") -> Look:
+    """Find the panel's genes in new data (DataError where they cannot be read, or hold none of them)."""
+    with open_cells(data, matrix=matrix, name=name) as cells:
+        matching = match_panel(model.genes, model.gene_ids, cells.genes, name=cells.name)
+        return Look(cells.name, len(cells.obs), cells.chosen, cells.verdicts, matching)
 
 
-def label_cells(
+def label(
     model: PanelModel,
-    cells: Cells,
+    data: AnnData | str | Path,
     *,
     reference: Reference | None = None,
     impute: bool = False,
     threshold: float = DEFAULT_THRESHOLD,
+    matrix: str = "auto",
+    name: str = "",
     on_progress: OnProgress = silent,
 ) -> Labelled:
-    """Label every cell, a block of rows at a time.
+    """Label every new cell; a file is read a block of rows at a time.
 
     Args:
         model: A trained model.
-        cells: The new cells.
+        data: The new cells: an AnnData (`n_obs` × `n_vars`, rows are cells) or a file that the Data page takes.
         reference: What is known of the training cells; with it the new cells are held against them.
         impute: Take missing panel genes as average (their training mean) instead of refusing the data.
         threshold: Probability below which a label is marked “not sure”.
+        matrix: "auto", "X", "raw.X" or "layers/<name>".
+        name: What to call the data; the file's name where empty.
         on_progress: Told after every block.
 
     Raises:
-        DataError: Panel genes are missing and averages were not asked for, or fewer than half of them are there.
+        DataError: The data cannot be read; panel genes are missing and averages were not asked for, or fewer than half of
+            them are there.
     """
+    with open_cells(data, matrix=matrix, name=name) as cells:
+        return _label(model, cells, reference, impute=impute, threshold=threshold, on_progress=on_progress)
+
+
+def _label(
+    model: PanelModel,
+    cells: Cells,
+    reference: Reference | None,
+    *,
+    impute: bool,
+    threshold: float,
+    on_progress: OnProgress,
+) -> Labelled:
     matching = match_panel(model.genes, model.gene_ids, cells.genes, name=cells.name)
     refuse_missing(matching, impute=impute, name=cells.name)
-    total, tables, sample = len(cells.obs), [], []
+    total, tables, sample, blank = len(cells.obs), [], [], 0
     every = max(1, -(-total // MAX_CELLS))
-    for start, block in cells.blocks(matching.places, rows=ROWS):
+    for start, block in cells.blocks(matching.places):
         tables.append(_table(model.predict(block, absent=matching.absent), threshold))
+        blank += int((~block.any(axis=1)).sum())
         if reference is not None:
             sample.append(block[-start % every :: every])
         done = start + len(block)
         on_progress(Progress("predicting", done, total, f"{done:,} of {total:,} cells labelled"))
     table = pd.concat(tables, ignore_index=True).set_index(cells.obs.index)
-    findings = [*matching.findings, *_kind_findings(cells, reference)]
+    findings = [*matching.findings, *_kind_findings(cells, reference), *_blank_findings(cells.name, blank)]
     shift = None
     if reference is not None:
         raw = np.concatenate(sample)
         shift = compare_cells(model, reference, raw, absent=matching.absent, name=cells.name)
         findings += shift.findings
-    return Labelled(cells.name, table, matching, shift, tuple(findings), threshold)
+    return Labelled(
+        cells.name,
+        tuple(head.task for head in model.heads),
+        table,
+        cells.obs,
+        matching,
+        shift,
+        tuple(findings),
+        threshold,
+    )
 
 
 def _table(answers: Sequence[Prediction], threshold: float) -> pd.DataFrame:
@@ -124,17 +175,20 @@ def _table(answers: Sequence[Prediction], threshold: float) -> pd.DataFrame:
 
 def _kind_findings(cells: Cells, reference: Reference | None) -> list[Finding]:
     """Counts where logs were expected, and the reverse."""
-    if reference is None or cells.kind == reference.kind:
+    kind = cells.chosen.kind
+    if reference is None or kind == reference.kind:
         return []
     done = {
-        "counts": "They are normalised to 10,000 per cell and logged here; check that training was scaled alike.",
+        "counts": "They are normalised to 10,000 per cell and logged here; check that the training data were scaled alike.",
         "log-normalised": "They are used as they are; give counts if the file holds them.",
         "normalised": "Their logarithm is taken; give counts if the file holds them.",
-    }[cells.kind]
-    return [
-        Finding(
-            "warning",
-            f"{cells.chosen} of {cells.name} is {cells.kind}, but the model was trained on {reference.kind} values.",
-            done,
-        )
-    ]
+    }[kind]
+    found = f"{cells.chosen.name} of {cells.name} holds {KINDS[kind]}, but the model was trained on {KINDS[reference.kind]}."
+    return [Finding("warning", found, done)]
+
+
+def _blank_findings(name: str, blank: int) -> list[Finding]:
+    if not blank:
+        return []
+    what = "1 cell" if blank == 1 else f"{blank:,} cells"
+    return [Finding("warning", f"{what} of {name} show none of the panel's genes.", "Their labels mean nothing.")]

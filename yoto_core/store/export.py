@@ -1,10 +1,14 @@
 """What a user takes away from a run beside its own files."""
 
+import shutil
 import tempfile
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pandas as pd
 from anndata import AnnData
+from anndata.io import write_elem
 
 from yoto_core.data.reading import Dataset, read_dataset
 from yoto_core.errors import DataError
@@ -28,35 +32,45 @@ def panel_h5ad(run: Run, folder: Path) -> bytes:
         return path.read_bytes()
 
 
-def write_predictions(out: Path, table: pd.DataFrame, source: str | Path, *, matrix: str = "auto") -> None:
-    """Predictions of an .h5ad's cells as .csv, or as a copy of the chosen matrix with the predictions in obs (.h5ad)."""
+def write_predictions(out: Path, table: pd.DataFrame, source: str | Path) -> None:
+    """Predictions of a file's cells as .csv, or as a copy of the file with the predictions in obs (.h5ad).
+
+    The copy holds everything that the file does, and in obs each prediction under “yoto ” and its name, in place of what an
+    earlier labelling left there.
+
+    Raises:
+        RunError: The place cannot be written to.
+    """
 
     def write(part: Path) -> None:
         part.touch()  # a folder that is not there is named here, before a library says so in words of its own
         if out.suffix == ".csv":
             table.to_csv(part, index_label="cell")
         else:
-            labelled_anndata(read_dataset(source, matrix=matrix), table).write_h5ad(part)
+            shutil.copyfile(source, part)
+            _add_to_obs(part, table)
 
     write_whole(out, write)
 
 
-def predictions_h5ad(table: pd.DataFrame, source: str | Path, *, matrix: str = "auto") -> bytes:
+def predictions_h5ad(table: pd.DataFrame, source: str | Path) -> bytes:
     """The bytes of the same .h5ad."""
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "predictions.h5ad"
-        write_predictions(path, table, source, matrix=matrix)
+        write_predictions(path, table, source)
         return path.read_bytes()
 
 
-def labelled_anndata(data: Dataset, table: pd.DataFrame) -> AnnData:
-    """The new cells with what was predicted in obs, each column under “yoto ” and its name."""
-    obs = data.obs.copy()
-    obs = obs.join(table.set_axis(obs.index, axis=0).add_prefix("yoto "))
-    # A slash in a column's name would open a folder inside the file.
-    obs.columns = obs.columns.map(lambda name: str(name).replace("/", "_"))
-    var = pd.DataFrame({"gene_ids": list(data.genes.ids)}, index=list(data.genes.symbols))
-    return AnnData(data.matrix, obs=obs, var=var)
+def _add_to_obs(path: Path, table: pd.DataFrame) -> None:
+    """Add (or replace) columns of obs where they lie; what else the file holds is not touched."""
+    with h5py.File(path, "a") as file:
+        obs = file["obs"]
+        order = list(obs.attrs["column-order"])
+        for name, values in table.items():
+            column = f"yoto {name}".replace("/", "_")  # a slash would open a folder inside the file
+            write_elem(obs, column, values.array if values.dtype == "category" else values.to_numpy())
+            order += [column] if column not in order else []
+        obs.attrs["column-order"] = np.array(order, dtype=h5py.string_dtype())
 
 
 def panel_anndata(run: Run, data: Dataset) -> AnnData:

@@ -17,6 +17,7 @@ from yoto_core.files import home, locked, read_json, saving
 from yoto_core.scores.metrics import HEADLINE
 from yoto_core.store.folders import RUN_ID, delete_folder, runs_folder
 from yoto_core.store.labels import Label, read_label
+from yoto_core.store.library import ENDINGS
 from yoto_core.store.status import Status, read_status
 
 OLD = 3600.0  # seconds after which an unfinished file without an owner is a leftover
@@ -102,7 +103,8 @@ def leftovers() -> list[Leftover]:
             found.append(Leftover(Path(entry.path), _size(Path(entry.path))))
         elif RUN_ID.fullmatch(entry.name):
             found += [Leftover(Path(e.path), e.stat().st_size) for e in _entries(Path(entry.path)) if _lost_part(e)]
-    uploads = [e for e in _entries(home() / "data") if e.name.endswith(".part") and _age(e) > OLD]
+    kept = [entry for shelf in ENDINGS for entry in _entries(home() / shelf)]
+    uploads = [entry for entry in kept if entry.name.endswith(".part") and _age(entry) > OLD]
     return found + [Leftover(Path(e.path), e.stat().st_size) for e in uploads]
 
 

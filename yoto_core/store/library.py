@@ -1,23 +1,28 @@
-"""Data files by what they contain: an upload is kept once, under the SHA-256 of its bytes, and found again by that key."""
+"""Uploaded files by what they contain: each is kept once, under the SHA-256 of its bytes, and found again by that key.
+
+Data files and exported models stand on shelves of their own.
+"""
 
 import hashlib
 import re
 import secrets
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from yoto_core.demo import DEMO_FILE, DEMO_NAME
-from yoto_core.errors import DataError
+from yoto_core.errors import DataError, RunError
 from yoto_core.files import home, saving, write_text
 
 DEMO_KEY = "demo"
 KEY = re.compile(r"[0-9a-f]{64}")
 CHUNK = 1 << 22  # bytes
+Shelf = Literal["data", "models"]
+ENDINGS: dict[Shelf, str] = {"data": ".h5ad", "models": ".yoto"}
 
 
-def keep(stream: BinaryIO, name: str) -> str:
-    """Copy an uploaded file to `$YOTO_HOME/data`, a few megabytes at a time, and return its key."""
-    folder, digest = home() / "data", hashlib.sha256()
+def keep(stream: BinaryIO, name: str, *, shelf: Shelf = "data") -> str:
+    """Copy an uploaded file to its shelf in `$YOTO_HOME`, a few megabytes at a time, and return its key."""
+    folder, digest = home() / shelf, hashlib.sha256()
     with saving():
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{secrets.token_hex(8)}.part"
@@ -26,7 +31,7 @@ def keep(stream: BinaryIO, name: str) -> str:
                 while chunk := stream.read(CHUNK):
                     digest.update(chunk)
                     file.write(chunk)
-            part.replace(folder / f"{digest.hexdigest()}.h5ad")
+            part.replace(_place(digest.hexdigest(), shelf))
         finally:
             part.unlink(missing_ok=True)
     write_text(folder / f"{digest.hexdigest()}.name", name)
@@ -37,17 +42,24 @@ def find(key: str) -> tuple[Path, str]:
     """The path and the shown name of the data under a key (DataError where there is none)."""
     if key == DEMO_KEY:
         return DEMO_FILE, DEMO_NAME
-    path = home() / "data" / f"{key}.h5ad"
-    if not KEY.fullmatch(key) or not path.is_file():
+    found = _find(key, "data")
+    if found is None:
         raise DataError("The data of this link are not on this machine.", hint="Load the file again.")
-    name = path.with_suffix(".name")
-    return path, name.read_text(encoding="utf-8") if name.is_file() else f"{key[:8]}.h5ad"
+    return found
+
+
+def find_model(key: str) -> tuple[Path, str]:
+    """The path and the shown name of the exported model under a key (RunError where there is none)."""
+    found = _find(key, "models")
+    if found is None:
+        raise RunError("The model of this link is not on this machine.", hint="Load the .yoto file again.")
+    return found
 
 
 def forget(key: str) -> None:
-    """Remove a kept file that turned out to be of no use."""
-    for ending in (".h5ad", ".name"):
-        (home() / "data" / f"{key}{ending}").unlink(missing_ok=True)
+    """Remove a kept data file that turned out to be of no use."""
+    for path in (_place(key, "data"), _place(key, "data").with_suffix(".name")):
+        path.unlink(missing_ok=True)
 
 
 def key_of(path: str | Path) -> str | None:
@@ -60,3 +72,15 @@ def key_of(path: str | Path) -> str | None:
         if path.parent == (home() / "data").resolve() and KEY.fullmatch(path.stem) and path.is_file()
         else None
     )
+
+
+def _place(key: str, shelf: Shelf) -> Path:
+    return home() / shelf / f"{key}{ENDINGS[shelf]}"
+
+
+def _find(key: str, shelf: Shelf) -> tuple[Path, str] | None:
+    path = _place(key, shelf)
+    if not KEY.fullmatch(key) or not path.is_file():
+        return None
+    name = path.with_suffix(".name")
+    return path, name.read_text(encoding="utf-8") if name.is_file() else f"{key[:8]}{ENDINGS[shelf]}"

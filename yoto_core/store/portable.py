@@ -3,7 +3,7 @@
 manifest.json      format, schema number, and the SHA-256 of every other member
 model.safetensors  the weights, and each gene's mean, spread and level
 model.json         genes, ids, heads (classes, scale, temperature) and the form of the input
-reference.json     the training cells in numbers, held-out scores, trade-offs and costs of missing genes
+reference.json     the training cells in numbers, held-out scores, confusion, trade-offs and costs of missing genes
 card.md            the model card
 
 The checksums tell a damaged or edited file from a whole one; they do not prove who wrote it.
@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,13 @@ from safetensors.torch import load, save
 from yoto_core.errors import RunError
 from yoto_core.evaluation.reference import COST_COLUMNS, Reference
 from yoto_core.files import plain, write_whole
+from yoto_core.model.calibration import TRADE_OFF_COLUMNS
 from yoto_core.model.panel_model import PanelModel
-from yoto_core.prediction.crossstudy import OWN_COLUMNS
+from yoto_core.pipeline import Run
+from yoto_core.prediction.crossstudy import CLASS_COLUMNS, OWN_COLUMNS
+from yoto_core.store import runs
 from yoto_core.store.card import model_card
-from yoto_core.store.runs import load_run, model_from, model_to_dict
-from yoto_core.store.saved import CLASS_COLUMNS, SavedModel, saved_model
+from yoto_core.store.saved import SavedModel, saved_model
 
 FORMAT, SCHEMA = "yoto model", 1
 MEMBERS = ("model.safetensors", "model.json", "reference.json", "card.md")
@@ -35,17 +38,29 @@ LARGEST = 2 << 30  # bytes unpacked: a panel's model holds a few megabytes
 AGAIN = "Export it again from its run, or ask for the file anew."
 
 
-def load_model(path: str | Path) -> SavedModel:
-    """A trained model from a run folder or a .yoto file, ready to label new cells.
+def load_run(path: str | Path) -> Run | SavedModel:
+    """A run from its folder, or the model in a .yoto file; both label new cells with `.predict(adata)`.
 
-    >>> yoto_core.load_model("panel.yoto").predict(adata)  # doctest: +SKIP
+    >>> yoto_core.load_run("panel.yoto").predict(adata)  # doctest: +SKIP
+
+    Raises:
+        RunError: There is no such file or folder, or it is damaged, edited, of a newer version, or no run at all.
+    """
+    path = Path(path)
+    return load_model(path) if path.is_file() else runs.load_run(path)
+
+
+def load_model(path: str | Path) -> SavedModel:
+    """What a run hands on for labelling new cells, alike from its folder and from a .yoto file.
+
+    >>> yoto_core.load_model("panel.yoto").label(adata).shift.sentence  # doctest: +SKIP
 
     Raises:
         RunError: There is no such file, or it is damaged, edited, of a newer version, or no model at all.
     """
     path = Path(path)
     if path.is_dir():
-        return saved_model(load_run(path))
+        return saved_model(runs.load_run(path))
     if not path.is_file():
         raise RunError(f"There is no model file {path.name}.", hint="Check the path.")
     return unpack(path.read_bytes(), name=path.name)
@@ -62,13 +77,14 @@ def pack(saved: SavedModel) -> bytes:
     """The bytes of a .yoto file; the same model gives the same bytes."""
     members = {
         "model.safetensors": save(saved.model.tensors),
-        "model.json": _json(model_to_dict(saved.model)),
+        "model.json": _json(runs.model_to_dict(saved.model)),
         "reference.json": _json(
             {
                 "reference": saved.reference.to_dict() if saved.reference else None,
                 "about": dict(saved.about),
                 "scores": saved.scores.to_dict("list"),
                 "classes": saved.classes.to_dict("list"),
+                "confusion": {task: counts.to_numpy().tolist() for task, counts in saved.confusion.items()},
                 "costs": saved.costs.to_dict("list"),
                 "trade_offs": {task: table.to_dict("list") for task, table in saved.trade_offs.items()},
             }
@@ -94,9 +110,13 @@ def unpack(content: bytes, *, name: str) -> SavedModel:
         raise RunError(f"{name} is cut short or damaged.", hint=AGAIN) from error
     try:
         tensors = load(members["model.safetensors"])
-        model = model_from(json.loads(members["model.json"]), tensors)
+        model = runs.model_from(json.loads(members["model.json"]), tensors)
+        if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+            raise ValueError("weights that are no numbers")
         model.predict(np.zeros((1, len(model.genes)), dtype=np.float32))  # weights and names fit together
-        return _saved(model, json.loads(members["reference.json"]))
+        saved = _saved(model, json.loads(members["reference.json"]))
+        model_card(saved)  # so do the facts
+        return saved
     except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         raise RunError(f"{name} does not hold a whole model.", hint=AGAIN) from error
 
@@ -134,22 +154,26 @@ def _refuse_foreign(content: bytes, name: str) -> None:
 
 
 def _saved(model: PanelModel, values: dict[str, object]) -> SavedModel:
-    reference = values["reference"]
+    reference, classes = values["reference"], {head.task: list(head.classes) for head in model.heads}
     return SavedModel(
         model=model,
         reference=Reference.from_dict(reference, genes=len(model.genes)) if reference else None,
         about=dict(values["about"]),
         scores=_frame(values["scores"], OWN_COLUMNS),
         classes=_frame(values["classes"], CLASS_COLUMNS),
+        confusion={
+            task: pd.DataFrame(counts, index=classes[task], columns=classes[task], dtype=int)
+            for task, counts in values.get("confusion", {}).items()
+        },
         costs=_frame(values["costs"], COST_COLUMNS),
-        trade_offs={task: _frame(table, table) for task, table in values["trade_offs"].items()},
+        trade_offs={task: _frame(table, TRADE_OFF_COLUMNS) for task, table in values["trade_offs"].items()},
     )
 
 
-def _frame(values: dict[str, list[object]], columns: object) -> pd.DataFrame:
+def _frame(values: dict[str, list[object]], columns: Sequence[str]) -> pd.DataFrame:
     table = pd.DataFrame({name: values[name] for name in columns})
     texts = ("task", "metric", "class", "gene")
-    return table.astype({name: float for name in table if name not in texts})
+    return table.astype({name: str if name in texts else float for name in table})
 
 
 def _json(content: object) -> bytes:

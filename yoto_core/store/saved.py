@@ -10,69 +10,69 @@ from pathlib import Path
 import pandas as pd
 from anndata import AnnData
 
-from yoto_core.data.reading import from_anndata
 from yoto_core.evaluation.reference import COST_COLUMNS, Reference
 from yoto_core.model.calibration import DEFAULT_THRESHOLD, trade_off
 from yoto_core.model.panel_model import PanelModel
 from yoto_core.pipeline import Run
-from yoto_core.prediction.cells import cells_of, open_cells
-from yoto_core.prediction.crossstudy import OWN_COLUMNS, own_scores
-from yoto_core.prediction.matching import Matching, match_panel
-from yoto_core.prediction.predict import Labelled, label_cells
+from yoto_core.prediction.crossstudy import CLASS_COLUMNS, OWN_COLUMNS, CrossStudy, judge, own_scores
+from yoto_core.prediction.predict import Labelled, label
 from yoto_core.progress import OnProgress, silent
-
-CLASS_COLUMNS = ["task", "class", "precision", "recall", "f1", "cells"]
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """The model, the training cells in numbers, and what held-out cells showed (empty tables where not measured)."""
+    """The model, the training cells in numbers, and what held-out cells showed (empty where that was not measured)."""
 
     model: PanelModel
     reference: Reference | None
-    about: Mapping[str, object]  # data, cells, candidate_genes, split, groups, versions, seed, matrix
+    about: Mapping[str, object]  # data, digest, cells, genes, matrix, split, groups, seed, versions
     scores: pd.DataFrame = field(repr=False)  # task, metric, value, low, high, cells of the model on held-out cells
     classes: pd.DataFrame = field(repr=False)
+    confusion: Mapping[str, pd.DataFrame] = field(repr=False)
     costs: pd.DataFrame = field(repr=False)
     trade_offs: Mapping[str, pd.DataFrame] = field(repr=False)
 
     def predict(
-        self, adata: AnnData, *, impute: bool = False, threshold: float = DEFAULT_THRESHOLD, matrix: str = "auto"
-    ) -> pd.DataFrame:
-        """Label new cells (shape `n_obs` × `n_vars`, rows are cells): one row per cell, columns per task.
-
-        Raises:
-            DataError: Panel genes are missing and `impute` is False, or fewer than half of them are there.
-        """
-        cells = cells_of(from_anndata(adata, matrix=matrix))
-        return label_cells(self.model, cells, reference=None, impute=impute, threshold=threshold).table
-
-    def match_file(self, path: str | Path, *, name: str = "") -> Matching:
-        """Which panel genes an .h5ad holds (DataError where it cannot be read or holds none)."""
-        with open_cells(path, name=name) as cells:
-            return match_panel(self.model.genes, self.model.gene_ids, cells.genes, name=cells.name)
-
-    def label_file(
         self,
-        path: str | Path,
+        data: AnnData | str | Path,
+        *,
+        impute: bool = False,
+        threshold: float = DEFAULT_THRESHOLD,
+        matrix: str = "auto",
+    ) -> pd.DataFrame:
+        """The answers of `label` alone: one row per cell, columns per task."""
+        return self.label(data, impute=impute, threshold=threshold, matrix=matrix).table
+
+    def label(
+        self,
+        data: AnnData | str | Path,
         *,
         impute: bool = False,
         threshold: float = DEFAULT_THRESHOLD,
         matrix: str = "auto",
         name: str = "",
         on_progress: OnProgress = silent,
-    ) -> tuple[Labelled, pd.DataFrame]:
-        """Label the cells of an .h5ad without holding its matrix; also gives the file's obs."""
-        with open_cells(path, matrix=matrix, name=name) as cells:
-            labelled = label_cells(
-                self.model,
-                cells,
-                reference=self.reference,
-                impute=impute,
-                threshold=threshold,
-                on_progress=on_progress,
-            )
-            return labelled, cells.obs
+    ) -> Labelled:
+        """Label new cells and say how far the labels can be believed; the arguments are those of `predict.label`.
+
+        Raises:
+            DataError: The data cannot be read; panel genes are missing and `impute` is False, or fewer than half of them
+                are there.
+        """
+        return label(
+            self.model,
+            data,
+            reference=self.reference,
+            impute=impute,
+            threshold=threshold,
+            matrix=matrix,
+            name=name,
+            on_progress=on_progress,
+        )
+
+    def judge(self, labelled: Labelled, truth: Mapping[str, str] | None = None) -> CrossStudy:
+        """Score the answers against labels that the new cells carry themselves (`crossstudy.judge`)."""
+        return judge(self.model, labelled, truth)
 
 
 def saved_model(run: Run) -> SavedModel:
@@ -99,6 +99,7 @@ def saved_model(run: Run) -> SavedModel:
         about=about,
         scores=own_scores(scores.scores) if scores else pd.DataFrame(columns=OWN_COLUMNS),
         classes=scores.classes if scores else pd.DataFrame(columns=CLASS_COLUMNS),
+        confusion=scores.confusion if scores else {},
         costs=scores.costs if scores else pd.DataFrame(columns=list(COST_COLUMNS)),
         trade_offs={task: trade_off(scores.predictions, task) for task in tasks} if scores else {},
     )
