@@ -77,7 +77,7 @@ def test_a_dense_matrix_gives_the_same_labels(run, toy):
 def test_missing_panel_genes_are_counted_and_the_first_is_named(lost, run, toy):
     gone = run.panel.genes[:lost]
     lacking = toy[:, ~toy.var_names.isin(gone)].copy()
-    sentence = f"AnnData lacks {lost} of the 8 panel genes (first: {gone[0]}). Use data in which every panel gene"
+    sentence = f"AnnData lacks {lost} of the 8 panel genes (first: {gone[0]}). Use data in which all were measured"
     with pytest.raises(DataError, match=re.escape(sentence)):
         run.predict(lacking)
 

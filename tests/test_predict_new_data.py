@@ -18,7 +18,7 @@ from yoto_core.data.genes import GeneNames
 from yoto_core.data.preprocess import log_normalise
 from yoto_core.data.reading import from_anndata
 from yoto_core.errors import DataError
-from yoto_core.evaluation.reference import cost_sentence, gene_costs, missing_sentences
+from yoto_core.evaluation.reference import cost_sentence, gene_costs
 from yoto_core.model.forms import as_read
 from yoto_core.prediction.cells import cells_of, open_cells
 from yoto_core.prediction.crossstudy import (
@@ -85,16 +85,17 @@ def test_the_exact_symbol_wins_over_another_case_and_a_column_serves_once():
     found = match_panel(("Abc", "ABC"), ("", ""), names("ABC", "Abc"), name="new")
     assert found.places == (1, 0)
     assert match_panel(("Abc", "ABC"), ("", ""), names("Abc", "Z"), name="new").missing == ("ABC",)
+    assert match_panel(("Abc", "ABC"), ("", ""), names("ABC", "Z"), name="new").missing == ("Abc",)
 
 
 def test_a_repeated_panel_gene_is_read_once_with_a_warning():
     found = match_panel(HUMAN, IDS, names(*HUMAN, "LYZ-1", repeated=["LYZ"]), name="new.h5ad")
-    assert [f.message for f in found.findings] == ["LYZ occurs more than once in new.h5ad."]
+    assert [f.message for f in found.findings] == ["In new.h5ad LYZ is there more than once."]
 
 
 def test_repeated_ensembl_ids_are_warned_of_too():
     found = match_panel(HUMAN, IDS, names(*(f"x{i}" for i in range(7)), ids=[*IDS, IDS[2]]), name="new.h5ad")
-    assert [f.message for f in found.findings] == ["LYZ occurs more than once in new.h5ad."]
+    assert [f.message for f in found.findings] == ["In new.h5ad LYZ is there more than once."]
 
 
 def test_how_the_genes_were_found_is_said():
@@ -111,10 +112,17 @@ def test_no_panel_gene_present_is_refused_with_what_stands_there_instead():
 
 def test_another_species_by_ids_is_refused_and_by_spelling_warned_of():
     mouse = [f"ENSMUSG0000000000{i}" for i in range(6)]
-    with pytest.raises(DataError, match="spelled as in mouse, the panel's as in human"):
+    with pytest.raises(
+        DataError, match=r"Its genes are spelled as in mouse, the panel's as in human. Use data of the same species."
+    ):
         match_panel(HUMAN, IDS, names(*(f"x{i}" for i in range(6)), ids=mouse), name="new")
     found = match_panel(HUMAN, ("",) * 6, names(*(gene.capitalize() for gene in HUMAN)), name="new")
-    assert found.findings[0].message == "new spells its genes as in mouse, the model as in human."
+    assert found.findings[0].message == "new: Its genes are spelled as in mouse, the panel's as in human."
+    found = match_panel(HUMAN, ("",) * 6, names("Cd3d", *(f"Gene{i}" for i in range(6))), name="new")
+    with pytest.raises(
+        DataError, match=r"lacks 5 of the 6 .* At least 50% of them must be there. Its genes are spelled"
+    ):
+        refuse_missing(found, impute=True, name="new")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +133,7 @@ def test_species_are_told_by_ids_or_spelling(symbols, species):
 
 
 @pytest.mark.parametrize(
-    ("kept", "impute", "sentence"), [(5, False, "choose to take missing"), (2, True, "At least 50%")]
+    ("kept", "impute", "sentence"), [(5, False, "take missing ones as average"), (2, True, "At least 50%")]
 )
 def test_missing_genes_are_refused_unless_averages_are_asked_for_and_half_are_there(kept, impute, sentence):
     found = match_panel(HUMAN, IDS, names(*HUMAN[:kept]), name="new")
@@ -168,7 +176,7 @@ def test_costs_are_said_in_words_or_as_unmeasured():
     assert (
         cost_sentence(costs, "MS4A1") == "Without MS4A1 the recall of B (t) falls from 0.93 to 0.71 on held-out cells."
     )
-    assert missing_sentences(costs.head(0), ["A", "B"]) == ("A, B. What they are worth was not measured in this run.",)
+    assert cost_sentence(costs.head(0), "A") == "What A is worth was not measured in this run."
 
 
 # --- the form of the input
@@ -337,9 +345,8 @@ def test_labels_the_model_does_not_know_are_counted_and_left_out(plain):
     new = make_toy(cells=100, seed=7)
     new.obs["kind"] = new.obs["cell_type"].astype(str).replace("NK", "killer")
     found = judge(plain.run.model, labelled(plain, new), {"cell_type": "kind"})
-    assert (
-        "25 cells carry 1 labels of cell_type that the model does not know (first: killer)" in found.findings[0].message
-    )
+    said = "25 cells are labelled killer, which the model of cell_type does not know."
+    assert [f.message for f in found.findings] == [said]
     assert found.scores["cells"].iloc[0] == 75
 
 

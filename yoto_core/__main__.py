@@ -146,7 +146,6 @@ def _show(options: argparse.Namespace) -> int:
 
 def _predict(options: argparse.Namespace) -> int:
     from yoto_core import report
-    from yoto_core.evaluation.reference import missing_sentences
     from yoto_core.store import export, portable
 
     out = Path(options.out)
@@ -154,12 +153,14 @@ def _predict(options: argparse.Namespace) -> int:
         raise ConfigError(f"--out {out.name} is neither .csv nor .h5ad.", hint="End the name in .csv or .h5ad.")
     saved = portable.load_model(_model_path(options.run))
     settings = {"impute": options.impute, "threshold": options.threshold, "matrix": options.matrix}
+    found = saved.look(options.data, matrix=options.matrix).matching
+    print(found.sentence)
+    for row in saved.missing_costs(found).itertuples():
+        print(f"missing {row.gene}: {row.cost}")
     with _Bar() as bar:
         labelled = saved.label(options.data, **settings, on_progress=bar)
     judged = saved.judge(labelled, dict(options.truth) or None)
     export.write_predictions(out, labelled.table, options.data)
-    for sentence in missing_sentences(saved.costs, labelled.matching.missing):
-        print(f"missing: {sentence}", file=sys.stderr)
     for finding in (*labelled.findings, *judged.findings):
         print(f"{finding.level}: {finding.message} {finding.hint}".strip(), file=sys.stderr)
     print(report.labels_as_text(labelled))

@@ -237,7 +237,7 @@ def runs_as_text(listed: Sequence[Listed]) -> str:
 
 def labels_as_text(labelled: Labelled) -> str:
     """What new cells were labelled as, for a terminal."""
-    parts = [labelled.matching.sentence]
+    parts = []
     for task in labelled.tasks:
         parts.append(f"{task}: {labelled.sentence(task, labelled.threshold)}")
         if f"{task} probability" in labelled.table:

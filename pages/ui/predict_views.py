@@ -1,149 +1,179 @@
-"""The parts of the Predict page: the model, its genes in the new data, answers, shift, and labels of the new cells."""
-
-import hashlib
-from pathlib import Path
+"""The parts of the Predict page: the model, the new cells, the panel's genes in them, the answers, and the shift."""
 
 import pandas as pd
 import streamlit as st
 
-from pages.ui import downloads, messages, state
-from yoto_core.evaluation.reference import cost_sentence
-from yoto_core.files import read_json
+from pages.ui import downloads, labelling, messages, nav, state
+from pages.ui.labelling import Question
 from yoto_core.model.calibration import DEFAULT_THRESHOLD, trade_off_sentence
-from yoto_core.plots.shift import shift_figure
+from yoto_core.plots.shift import DRAWN, shift_figure
 from yoto_core.plots.tradeoff import trade_off_figure
-from yoto_core.prediction import crossstudy
-from yoto_core.prediction.matching import Matching
-from yoto_core.prediction.predict import Labelled
+from yoto_core.prediction.matching import RULES, SMALLEST_SHARE, refuse_missing
+from yoto_core.prediction.predict import Labelled, Look
 from yoto_core.prediction.shift import Shift
-from yoto_core.report import METRIC_LABELS, file_safe
-from yoto_core.store import export, portable
-from yoto_core.store.card import model_card
-from yoto_core.store.saved import SavedModel, saved_model
+from yoto_core.report import file_safe
+from yoto_core.store import export, library, portable
+from yoto_core.store.card import FORMS, model_card
+from yoto_core.store.history import history, shared
+from yoto_core.store.saved import SavedModel
 
 QUIET = {"displayModeBar": False}
 PREVIEW = 1_000  # rows shown; the files hold all
 
 
-def choose_model() -> SavedModel | None:
-    """The open run's model, or an exported one; None where there is neither yet."""
-    folder = state.run_folder()
-    ready = folder is not None and (folder / "panel.csv").exists()
-    with st.expander("Use an exported model (.yoto)", icon=":material/upload_file:", expanded=not ready):
-        file = st.file_uploader(
-            "Model file", help="Exported from a run on this page or in the shell.", key="model_upload"
-        )
-    if file is not None:
-        saved = _unpacked(hashlib.sha256(file.getvalue()).hexdigest(), file.name, _content=file.getvalue())
-    elif ready:
-        saved = saved_model(state.run())
-    else:
-        st.info("No run with a panel is open. Open one on the Runs page, or choose an exported model above.")
-        return None
-    tasks = ", ".join(head.task for head in saved.model.heads)
-    st.text(
-        f"Model: {len(saved.model.genes):,} genes for {tasks}, made from {saved.about.get('data', 'unknown data')}."
+def choose_model() -> tuple[str, str, SavedModel]:
+    """A run or an exported model: its key, its version and itself; stops the page where there is none yet."""
+    st.subheader("Model", anchor=False)
+    file = st.file_uploader(
+        "An exported model (.yoto), or choose a run below",
+        help="Exported from a run on this page or in the shell. It holds numbers and names; nothing in it runs.",
+        key="model_upload",
     )
-    with st.container(horizontal=True):
-        downloads.file_button("Model (.yoto)", lambda: portable.pack(saved), "panel.yoto", "application/zip")
-        downloads.file_button("Model card", lambda: model_card(saved), "model_card.md", "text/markdown")
-    return saved
-
-
-def match(saved: SavedModel, path: Path, name: str) -> Matching:
-    """Which panel genes the new data hold."""
-    return _match(_identity(saved), str(path), path.stat().st_mtime_ns, _saved=saved, _name=name)
-
-
-def genes(saved: SavedModel, matching: Matching) -> bool:
-    """Say what was found and what is missing, with its cost; gives whether missing genes are to be taken as average."""
-    found = len(matching.genes) - len(matching.missing)
-    st.text(f"{found:,} of {len(matching.genes):,} panel genes are there.")
-    if not matching.missing:
-        return False
-    table = pd.DataFrame(
-        {"gene": matching.missing, "what it costs": [cost_sentence(saved.costs, gene) for gene in matching.missing]}
-    )
-    st.dataframe(
-        table, hide_index=True, width="stretch", alt="Missing panel genes and what they cost",
-        column_config={"gene": st.column_config.TextColumn("Missing", width="small"), "what it costs": "What it costs"},
+    if state.take_model(file):
+        st.rerun()
+    names, key = _models(), state.model_key()
+    if not names:
+        st.info("There is no trained model yet: choose an exported one above, or train a panel.")
+        if st.button("Design a panel", type="primary", key="first_model"):
+            nav.go("Design")
+        st.stop()
+    chosen = st.selectbox(
+        "Trained model", list(names), index=list(names).index(key) if key in names else None, key=f"model_{key}",
+        format_func=names.__getitem__, placeholder="Choose a run",
     )  # fmt: skip
-    return st.toggle(
-        "Take missing genes as average",
-        help="Each missing gene is set to its mean over training cells. Several together can cost more than their sum.",
-        key="impute",
+    if chosen is None:
+        st.stop()
+    if chosen != key:
+        state.choose_model(chosen)
+        st.rerun()
+    version, saved = labelling.model(key)
+    tasks = ", ".join(head.task for head in saved.model.heads)
+    st.text(f"{len(saved.model.genes):,} genes for {tasks}, from {saved.about.get('data', 'unknown data')}.")
+    st.caption(f"It reads: {messages.plain(FORMS[saved.model.normalize])}.")
+    with st.container(horizontal=True):
+        name = f"yoto_panel_{len(saved.model.genes)}"
+        downloads.file_button("Model (.yoto)", lambda: portable.pack(saved), f"{name}.yoto", "application/zip")
+        downloads.file_button("Model card", lambda: model_card(saved), f"{name}_card.md", "text/markdown")
+    return key, version, saved
+
+
+def choose_cells(key: str, saved: SavedModel) -> str:
+    """New cells from a file, or the data that are loaded: their key; stops the page where there are none yet."""
+    st.subheader("New cells", anchor=False)
+    upload = st.file_uploader(
+        "New cells (.h5ad)",
+        help="Only the panel's genes need be in it. It is read a block of cells at a time and stays on this machine.",
+        key="new_cells_upload",
     )
+    if state.take_new_cells(upload):
+        st.rerun()
+    loaded, cells = state.dataset_key(), state.new_cells()
+    if loaded is not None and loaded != cells:
+        st.caption(f"Or the data that are loaded in this tab: {messages.plain(state.dataset_name())}")
+        if st.button("Label the loaded data", icon=":material/label:", key="loaded"):
+            state.choose_new_cells(loaded)
+            st.rerun()
+    if cells is None:
+        st.stop()
+    st.text(f"Labelling {library.find(cells)[1]}")
+    if labelling.are_training_cells(saved, key, cells):
+        st.warning(
+            "The model was made with these cells: its answers look better here than on new ones.",
+            icon=":material/warning:",
+        )
+    return cells
 
 
-def label(saved: SavedModel, path: Path, name: str, *, impute: bool) -> tuple[Labelled, pd.DataFrame]:
-    """Labels of the new cells and their obs; asked once per model and file."""
-    return _label(_identity(saved), str(path), path.stat().st_mtime_ns, impute=impute, _saved=saved, _name=name)
+def genes(saved: SavedModel, version: str, cells: str) -> Question:
+    """Say which matrix is read, what of the panel was found, and what the rest costs; gives what is to be asked."""
+    found = labelling.look_at(Question(saved, version, cells))
+    matrix = _matrix(found, cells)
+    if matrix != "auto":
+        found = labelling.look_at(Question(saved, version, cells, matrix))
+    matching, impute = found.matching, False
+    st.text(f"{found.matching.sentence} Read from {found.chosen.name} ({found.chosen.kind}), {found.cells:,} cells.")
+    if matching.missing:
+        st.dataframe(
+            saved.missing_costs(matching), hide_index=True, width="stretch",
+            column_config={"gene": st.column_config.TextColumn("Missing", width="small"), "cost": "What it costs"},
+            alt="Missing panel genes and what they cost",
+        )  # fmt: skip
+        if matching.enough:
+            impute = st.toggle(
+                "Take missing genes as average", key="impute", persist_state="session",
+                help=f"Each is set to its mean over training cells, as long as {SMALLEST_SHARE:.0%} of the panel is there."
+                " Several together can cost more than their sum.",
+            )  # fmt: skip
+    with st.expander("Gene by gene", icon=":material/genetics:"):
+        st.caption(messages.plain(RULES))
+        table = pd.DataFrame({"gene": matching.genes, "id": saved.model.gene_ids, "how": matching.how})
+        st.dataframe(
+            table, hide_index=True, width="stretch", alt="How each panel gene was found",
+            column_config={"gene": "Panel gene", "id": "Ensembl id", "how": "Found by"},
+        )  # fmt: skip
+        downloads.table_button("Genes (CSV)", table, "yoto_matching.csv")
+    if matching.missing and matching.enough and not impute:
+        messages.show_findings(matching.findings)
+        st.info("Choose to take the missing genes as average, or label data in which all were measured.")
+        st.stop()
+    refuse_missing(matching, impute=impute, name=found.name)
+    return Question(saved, version, cells, matrix, impute)
 
 
-def is_training_data(saved: SavedModel, path: Path) -> bool:
-    """Whether the file is the one that the open run was made from."""
-    folder = state.run_folder()
-    if folder is None or saved.about.get("digest") != read_json(folder / "data.json").get("digest"):
-        return False
-    return Path(read_json(folder / "data.json")["path"]) == path.resolve()
+def label(asked: Question) -> Labelled:
+    """The answers, with a bar while they are made."""
+    return labelling.label(asked)
+
+
+def choose_task(tasks: tuple[str, ...]) -> str:
+    """Which task is shown."""
+    if len(tasks) == 1:
+        return tasks[0]
+    return st.segmented_control(
+        "Task", tasks, default=tasks[0], required=True, format_func=messages.plain, key="predict_task"
+    )
 
 
 def answers(saved: SavedModel, labelled: Labelled, task: str) -> float:
     """How the cells were labelled, and the threshold below which the model is not sure; gives the threshold."""
-    if f"{task} probability" not in labelled.table:
-        numbers = labelled.table[task]
-        st.text(f"{task}: mean {numbers.mean():.4g}, from {numbers.min():.4g} to {numbers.max():.4g}.")
-        st.dataframe(labelled.table.head(PREVIEW), width="stretch")
-        return DEFAULT_THRESHOLD
-    left, right = st.columns(2, gap="large")
-    with right:
+    threshold = DEFAULT_THRESHOLD
+    if any(head.classes for head in saved.model.heads):
         threshold = st.slider(
             "Not sure below a probability of", 0.0, 0.99, DEFAULT_THRESHOLD, 0.01, key="threshold", persist_state="session",
             help="Probabilities are calibrated on validation cells: of cells with 0.8, about 80 % should be right.",
         )  # fmt: skip
-        table = saved.trade_offs.get(task, pd.DataFrame())
-        if table.empty:
-            st.caption("What a threshold costs was not measured: the run has no scores.")
-        else:
-            st.text(trade_off_sentence(table, threshold))
-            figure = trade_off_figure(table, threshold, state.theme())
-            st.plotly_chart(figure, key="trade_off", config=QUIET, alt="Coverage and accuracy over the threshold")
-            downloads.table_button("Trade-off (CSV)", table, f"yoto_threshold_{file_safe(task)}.csv")
-    with left:
-        summary = labelled.summary(task, threshold)
-        unsure = int(summary["not sure"].sum())
-        st.text(
-            f"{unsure:,} of {len(labelled.table):,} cells ({unsure / len(labelled.table):.1%}) are marked not sure."
-        )
-        st.dataframe(
-            summary, hide_index=True, width="stretch", height=min(480, 38 + 35 * len(summary)), alt="Cells per label",
-            column_config={
-                "label": "Label",
-                "cells": st.column_config.NumberColumn("Cells", format="localized"),
-                "mean probability": st.column_config.ProgressColumn("Probability", min_value=0, max_value=1, format="%.2f"),
-                "not sure": st.column_config.NumberColumn("Not sure", format="localized"),
-            },
-        )  # fmt: skip
+    st.text(labelled.sentence(task, threshold))
+    if f"{task} probability" in labelled.table:
+        left, right = st.columns(2, gap="large")
+        with left:
+            _summary(labelled.summary(task, threshold))
+        with right:
+            _trade_off(saved.trade_offs.get(task, pd.DataFrame()), threshold, task)
     with st.expander("Cell by cell", icon=":material/table:"):
         shown = labelled.at_threshold(threshold).head(PREVIEW)
         st.caption(f"The first {len(shown):,} of {len(labelled.table):,} cells; the files hold all.")
-        st.dataframe(shown, width="stretch")
+        three = st.column_config.NumberColumn(format="%.3f")
+        st.dataframe(
+            shown, width="stretch", column_config={name: three for name in shown if name.endswith("probability")}
+        )
     return threshold
 
 
-def downloads_of(labelled: Labelled, threshold: float, path: Path) -> None:
+def downloads_of(labelled: Labelled, threshold: float, cells: str) -> None:
     """Predictions as a table, and as the new data with predictions in obs."""
-    table = labelled.at_threshold(threshold)
+    path = library.find(cells)[0]
+
+    def table() -> pd.DataFrame:
+        return labelled.at_threshold(threshold)
+
     with st.container(horizontal=True):
         downloads.file_button(
-            "Predictions (CSV)", lambda: table.to_csv(index_label="cell"), "predictions.csv", "text/csv"
+            "Predictions (CSV)", lambda: table().to_csv(index_label="cell"), "predictions.csv", "text/csv"
         )
         downloads.file_button(
-            "New cells with predictions (.h5ad)",
-            lambda: export.predictions_h5ad(table, path),
-            "predictions.h5ad",
+            "New cells with predictions (.h5ad)", lambda: export.predictions_h5ad(table(), path), "predictions.h5ad",
             "application/x-hdf5",
-        )
+        )  # fmt: skip
 
 
 def shift(found: Shift) -> None:
@@ -152,68 +182,47 @@ def shift(found: Shift) -> None:
     st.text(found.sentence)
     figure = shift_figure(found.genes, state.theme())
     st.plotly_chart(figure, key="shift", config=QUIET, alt="Expression of panel genes in new and in training cells")
-    downloads.table_button("All genes (CSV)", found.genes, "yoto_shift.csv")
+    if len(found.genes) > DRAWN:
+        st.caption(f"The {DRAWN} genes that moved most, of {len(found.genes):,}; the table holds all.")
+    downloads.figure_buttons(figure, found.genes, "yoto_shift")
 
 
-def own_labels(saved: SavedModel, labelled: Labelled, obs: pd.DataFrame, columns: dict[str, str]) -> None:
-    """Scores against labels that the new cells carry themselves, beside those of held-out cells."""
-    st.subheader("If the new cells carry labels", anchor=False)
-    chosen = {}
-    places = st.columns(max(2, len(saved.model.heads)))
-    for place, head in zip(places, saved.model.heads, strict=False):
-        options = ["", *map(str, obs.columns)]
-        first = options.index(columns[head.task]) if head.task in columns else 0
-        column = place.selectbox(
-            f"True {messages.plain(head.task)}", options, index=first, format_func=lambda text: text or "none",
-            key=f"truth_{head.task}",
-        )  # fmt: skip
-        if column:
-            chosen[head.task] = column
-    if not chosen:
-        st.caption("Name the obs columns that hold them, and the scores of the held-out cells are shown beside theirs.")
-        return
-    judged = crossstudy.judge(saved.model, labelled.table, obs, chosen)
-    messages.show_findings(judged.findings)
-    both = crossstudy.side_by_side(saved.scores, judged.scores).replace({"metric": METRIC_LABELS})
-    three = st.column_config.NumberColumn(format="%.3f")
-    numbers = ("held-out cells", "new cells", "low", "high", "change")
+def _models() -> dict[str, str]:
+    """Key -> name of every model that can be chosen: exported ones of this tab, the open run, and the runs of the history."""
+    rows = [row for row in history(state.owner() if shared() else None) if row.status.has_panel]
+    names = {**state.uploaded_models(), **{row.run_id: f"{row.name}, {row.data}" for row in rows}}
+    key = state.model_key()
+    return names if key is None or key in names else {key: "The open run", **names}
+
+
+def _matrix(found: Look, cells: str) -> str:
+    """Which matrix of the new data is to be read."""
+    usable = ["auto", *(verdict.name for verdict in found.verdicts if verdict.usable)]
+    if len(usable) == 2:
+        return "auto"
+    return st.selectbox(
+        "Matrix of the new data", usable, key=f"new_matrix_{cells}", persist_state="session",
+        help="auto takes the first usable of layers/counts, raw.X and X.",
+    )  # fmt: skip
+
+
+def _summary(summary: pd.DataFrame) -> None:
     st.dataframe(
-        both, hide_index=True, width="stretch", column_config=dict.fromkeys(numbers, three), alt="Scores side by side"
-    )
-    downloads.table_button("Scores (CSV)", both, "yoto_new_scores.csv")
-    keys = ["task", "class"]
-    held_out = saved.classes[[*keys, "recall", "precision", "cells"]]
-    table = judged.classes.drop(columns="f1").merge(held_out, on=keys, how="left", suffixes=(" new", " held-out"))
-    with st.expander("Class by class", icon=":material/table:"):
-        order = [
-            *keys,
-            *(f"{score} {part}" for score in ("recall", "precision", "cells") for part in ("held-out", "new")),
-        ]
-        st.dataframe(
-            table[order],
-            hide_index=True,
-            width="stretch",
-            column_config={n: three for n in order if "ll " in n or "on " in n},
-        )
-        downloads.table_button("Classes (CSV)", table[order], "yoto_new_classes.csv")
+        summary, hide_index=True, width="stretch", height=min(480, 38 + 35 * len(summary)), alt="Cells per label",
+        column_config={
+            "label": "Label",
+            "cells": st.column_config.NumberColumn("Cells", format="localized"),
+            "mean probability": st.column_config.ProgressColumn("Mean probability", min_value=0, max_value=1, format="%.2f"),
+            "not sure": st.column_config.NumberColumn("Not sure", format="localized"),
+        },
+    )  # fmt: skip
 
 
-def _identity(saved: SavedModel) -> str:
-    return hashlib.sha256(portable.pack(saved)).hexdigest()
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _unpacked(digest: str, name: str, *, _content: bytes) -> SavedModel:
-    return portable.unpack(_content, name=name)
-
-
-@st.cache_resource(max_entries=8, show_spinner="Looking for the panel's genes …")
-def _match(model: str, path: str, changed: int, *, _saved: SavedModel, _name: str) -> Matching:
-    return _saved.match_file(path, name=_name)
-
-
-@st.cache_resource(max_entries=2, show_spinner="Labelling the cells …")
-def _label(
-    model: str, path: str, changed: int, *, impute: bool, _saved: SavedModel, _name: str
-) -> tuple[Labelled, pd.DataFrame]:
-    return _saved.label_file(path, impute=impute, name=_name)
+def _trade_off(table: pd.DataFrame, threshold: float, task: str) -> None:
+    if table.empty:
+        st.caption("What a threshold costs was not measured: the run has no scores.")
+        return
+    st.text(trade_off_sentence(table, threshold))
+    figure = trade_off_figure(table, threshold, state.theme())
+    st.plotly_chart(figure, key="trade_off", config=QUIET, alt="Coverage and accuracy over the threshold")
+    downloads.figure_buttons(figure, table, f"yoto_threshold_{file_safe(task)}")

@@ -1,7 +1,7 @@
 """The one door to session state: which data, which design and which run this tab is looking at.
 
-The session holds ids and the design; the data lie in a cache keyed by their content, runs in their folders. `?data=` and
-`?run=` in the address bring a refreshed tab, or a colleague's, back to the same place.
+The session holds ids and the design; the data lie in a cache keyed by their content, runs in their folders. `?data=`,
+`?run=`, `?model=` and `?cells=` in the address bring a refreshed tab, or a colleague's, back to the same place.
 """
 
 import secrets
@@ -19,8 +19,10 @@ from yoto_core.errors import DataError, RunError, YotoError
 from yoto_core.explore.selection import Outline
 from yoto_core.files import read_json, reading
 from yoto_core.pipeline import Run
+from yoto_core.prediction.cells import open_cells
 from yoto_core.report import describe_data
-from yoto_core.store import library
+from yoto_core.store import library, portable
+from yoto_core.store.folders import RUN_ID, runs_folder
 from yoto_core.store.folders import run_folder as folder_of
 from yoto_core.store.runs import load_run
 
@@ -29,17 +31,23 @@ _DRAFT, _ROUND, _OWNER = "draft", "design_round", "owner"
 _WATCHED, _ANNOUNCED = "watched", "announced"
 _OUTLINE = "outline"  # (run id, Outline)
 _NEW_CELLS, _NEW_UPLOAD = "new_cells", "new_upload_id"
+_MODEL, _MODEL_UPLOAD, _UPLOADED_MODELS = "model_key", "model_upload_id", "uploaded_models"
+LINKED = ("data", "run", "model", "cells")  # what the address may name
 
 
 def follow_link() -> None:
     """Take over what the address names, once per value, then keep the address up to date."""
-    data, run = st.query_params.get("data"), st.query_params.get("run")
+    data, run, model, cells = (st.query_params.get(name) for name in LINKED)
     try:
         if data and data != dataset_key():
             library.find(data)
             _choose_data(data)
         if run and run != st.session_state.get(_RUN):
             open_run(run)
+        if model and model != st.session_state.get(_MODEL):
+            choose_model(model)
+        if cells and cells != new_cells():
+            choose_new_cells(cells)
     except YotoError as error:
         st.session_state[_NOTICE] = error
     _write_link()
@@ -47,8 +55,8 @@ def follow_link() -> None:
 
 def link() -> dict[str, str]:
     """The address of this place: query parameters."""
-    found = {"data": dataset_key(), "run": st.session_state.get(_RUN)}
-    return {name: value for name, value in found.items() if value}
+    found = (dataset_key(), *(st.session_state.get(name) for name in (_RUN, _MODEL, _NEW_CELLS)))
+    return {name: value for name, value in zip(LINKED, found, strict=True) if value}
 
 
 def take_notice() -> YotoError | None:
@@ -198,11 +206,14 @@ def run_folder() -> Path | None:
 
 def run() -> Run:
     """The open run, read back from its folder (RunError where that is not possible)."""
-    folder = run_folder()
+    return load(run_folder())
+
+
+def load(folder: Path) -> Run:
+    """A run as its folder has it now."""
     # Not the status, which changes with every sign of life, nor files that are being written.
     settled = [path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "status.json"]
-    newest = max(path.stat().st_mtime_ns for path in settled)
-    return _load(str(folder), newest)
+    return _load(str(folder), max(path.stat().st_mtime_ns for path in settled))
 
 
 def open_run(run_id: str) -> None:
@@ -212,6 +223,8 @@ def open_run(run_id: str) -> None:
         data = library.key_of(about["path"])
     if data:
         _choose_data(data)
+    if run_id != st.session_state.get(_RUN):
+        st.session_state.pop(_MODEL, None)  # who opens a run means its model
     st.session_state[_RUN] = run_id
     _write_link()
 
@@ -261,21 +274,75 @@ def close_run() -> None:
     _write_link()
 
 
+def model_key() -> str | None:
+    """What names the model that labels new cells: the one chosen, else the open run where it has a panel, or None."""
+    chosen, opened = st.session_state.get(_MODEL), run_folder()
+    if chosen and RUN_ID.fullmatch(chosen) and not (runs_folder() / chosen).is_dir():  # deleted since
+        chosen = None
+    has_panel = opened is not None and (opened / "panel.csv").exists()
+    return chosen or (opened.name if has_panel else None)
+
+
+def choose_model(key: str) -> None:
+    """Label new cells with the model of a run or of an uploaded file (RunError where there is none)."""
+    if RUN_ID.fullmatch(key):
+        folder_of(key)
+    else:
+        st.session_state[_UPLOADED_MODELS] = {**uploaded_models(), key: library.find_model(key)[1]}
+    st.session_state[_MODEL] = key
+    _write_link()
+
+
+def uploaded_models() -> dict[str, str]:
+    """Key -> file name of the exported models that this tab has loaded."""
+    return st.session_state.get(_UPLOADED_MODELS, {})
+
+
+def take_model(file: UploadedFile | None) -> bool:
+    """Keep a newly uploaded .yoto file and choose it; True where there was a new one.
+
+    Raises:
+        RunError: It holds no model that can be used; what was chosen before stays chosen.
+    """
+    if file is None or file.file_id == st.session_state.get(_MODEL_UPLOAD):
+        return False
+    portable.unpack(file.getvalue(), name=file.name)
+    choose_model(library.keep(file, file.name, shelf="models"))
+    st.session_state[_MODEL_UPLOAD] = file.file_id
+    return True
+
+
 def new_cells() -> str | None:
     """The key of the new cells to be labelled, or None."""
     return st.session_state.get(_NEW_CELLS)
 
 
 def choose_new_cells(key: str) -> None:
-    """Label these data."""
+    """Label these data (DataError where there are none)."""
+    library.find(key)
     st.session_state[_NEW_CELLS] = key
+    _write_link()
 
 
-def take_new_cells(file: UploadedFile | None) -> None:
-    """Keep a newly uploaded file as the new cells."""
-    if file is not None and file.file_id != st.session_state.get(_NEW_UPLOAD):
-        choose_new_cells(library.keep(file, file.name))
-        st.session_state[_NEW_UPLOAD] = file.file_id
+def take_new_cells(file: UploadedFile | None) -> bool:
+    """Keep a newly uploaded file as the new cells; True where there was one.
+
+    Raises:
+        DataError: The file cannot be read; what was chosen before stays chosen.
+    """
+    if file is None or file.file_id == st.session_state.get(_NEW_UPLOAD):
+        return False
+    key = library.keep(file, file.name)
+    path, name = library.find(key)
+    try:
+        with open_cells(path, name=name):
+            pass
+    except DataError:
+        library.forget(key)
+        raise
+    choose_new_cells(key)
+    st.session_state[_NEW_UPLOAD] = file.file_id
+    return True
 
 
 def theme() -> str:
@@ -293,7 +360,7 @@ def _choose_data(key: str) -> None:
 
 def _write_link() -> None:
     """Keep the address up to date at once: the next rerun reads it again."""
-    others = {name: value for name, value in st.query_params.to_dict().items() if name not in ("data", "run")}
+    others = {name: value for name, value in st.query_params.to_dict().items() if name not in LINKED}
     st.query_params.from_dict({**others, **link()})
 
 

@@ -133,13 +133,6 @@ def cost_sentence(costs: pd.DataFrame, gene: str) -> str:
     return f"Without {gene} nothing measurable is lost on held-out cells."
 
 
-def missing_sentences(costs: pd.DataFrame, missing: Sequence[str]) -> tuple[str, ...]:
-    """One sentence per missing gene, or one for all where nothing was measured."""
-    if missing and costs.empty:
-        return (f"{', '.join(missing)}. What they are worth was not measured in this run.",)
-    return tuple(cost_sentence(costs, gene) for gene in missing)
-
-
 def spread_out(cells: np.ndarray) -> np.ndarray:
     """At most 5,000 of the cells, evenly spaced."""
     if len(cells) <= MAX_CELLS:

@@ -136,12 +136,8 @@ def _target(head: Head, column: pd.Series, name: str) -> tuple[Target, list[Find
         )
     findings = []
     if len(strange):
-        findings.append(
-            Finding(
-                "warning",
-                f"{len(strange):,} cells carry {strange.nunique()} labels of {head.task} that the model does not know"
-                f" (first: {strange.iloc[0]}).",
-                "They take no part in the scores.",
-            )
-        )
+        few = strange.unique()
+        rest = f" and {len(few) - 3:,} more" if len(few) > 3 else ""
+        said = f"{len(strange):,} cells are labelled {', '.join(few[:3])}{rest}, which the model of {head.task} does not know."
+        findings.append(Finding("warning", said, "They take no part in the scores."))
     return Target(head.task, "classification", 1.0, head.classes, codes), findings

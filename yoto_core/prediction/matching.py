@@ -6,7 +6,7 @@ letters is not orthology; ids of another species never match.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from yoto_core.data.checks import Finding
@@ -35,6 +35,7 @@ class Matching:
     places: tuple[int, ...]
     how: tuple[How, ...]
     findings: tuple[Finding, ...]
+    species: str = ""  # in words, where the spelling of the genes tells of two species
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -67,44 +68,30 @@ def match_panel(genes: Sequence[str], gene_ids: Sequence[str], names: GeneNames,
         DataError: Not one panel gene is there.
     """
     symbols = {symbol: i for i, symbol in reversed(list(enumerate(names.symbols)))}
-    ids = {without_version(gene_id): i for i, gene_id in reversed(list(enumerate(names.ids))) if gene_id}
+    ids = {gene_id: i for i, gene_id in reversed(list(enumerate(names.ids))) if gene_id}
     folded = {text.upper(): i for text, i in (*ids.items(), *symbols.items())}
-    places, how, taken = [], [], set()
-    for gene, gene_id in zip(genes, gene_ids, strict=True):
-        clean = without_version(gene_id)
-        tries: tuple[tuple[How, int | None], ...] = (
-            ("symbol", symbols.get(gene)),
-            ("Ensembl id", ids.get(clean) if clean else None),
-            ("Ensembl id", ids.get(without_version(gene))),
-            ("symbol", symbols.get(clean) if clean else None),
-            ("other case", folded.get(gene.upper())),
-            ("other case", folded.get(clean.upper()) if clean else None),
-        )
-        way, place = next(((way, at) for way, at in tries if at is not None and at not in taken), ("missing", -1))
-        places.append(place)
-        how.append(way)
-        taken.add(place)
-    matching = Matching(tuple(genes), tuple(places), tuple(how), ())
-    mine, theirs = species_of(genes, gene_ids), species_of(names.symbols, names.ids)
-    other = bool(mine and theirs and mine != theirs)
+    clean = [without_version(gene_id) for gene_id in gene_ids]
+    # One way after the other for the whole panel: no gene takes a column that another one names more exactly.
+    ways: tuple[tuple[How, dict[str, int], Sequence[str]], ...] = (
+        ("symbol", symbols, genes),
+        ("Ensembl id", ids, clean),
+        ("Ensembl id", ids, [without_version(gene) for gene in genes]),
+        ("symbol", symbols, clean),
+        ("other case", folded, [gene.upper() for gene in genes]),
+        ("other case", folded, [gene_id.upper() for gene_id in clean]),
+    )
+    places, how = [-1] * len(genes), ["missing"] * len(genes)
+    for way, known, wanted in ways:
+        for i, text in enumerate(wanted):
+            at = known.get(text) if places[i] < 0 and text else None
+            if at is not None and at not in places:
+                places[i], how[i] = at, way
+    matching = Matching(tuple(genes), tuple(places), tuple(how), (), _two_species(genes, gene_ids, names))
     if len(matching.missing) == len(genes):
-        hint = (
-            f"Its genes are spelled as in {theirs}, the panel's as in {mine}: use data of the same species."
-            if other
-            else f"The panel begins with {', '.join(genes[:3])}; the file with {', '.join(names.symbols[:3])}."
-        )
+        begin = f"The panel begins with {', '.join(genes[:3])}; the file with {', '.join(names.symbols[:3])}."
+        hint = f"{matching.species} Use data of the same species." if matching.species else begin
         raise DataError(f"{name} holds none of the {len(genes)} panel genes.", hint=hint)
-    findings = _findings(matching, gene_ids, names, name)
-    if other:
-        findings.insert(
-            0,
-            Finding(
-                "warning",
-                f"{name} spells its genes as in {theirs}, the model as in {mine}.",
-                "They are matched by letters, which is not orthology: labels across species are a guess.",
-            ),
-        )
-    return Matching(tuple(genes), tuple(places), tuple(how), tuple(findings))
+    return replace(matching, findings=tuple(_findings(matching, gene_ids, names, name)))
 
 
 def refuse_missing(matching: Matching, *, impute: bool, name: str) -> None:
@@ -115,11 +102,14 @@ def refuse_missing(matching: Matching, *, impute: bool, name: str) -> None:
     what = f"{name} lacks {lost} of the {total} panel genes (first: {matching.missing[0]})."
     if not matching.enough:
         raise DataError(
-            what, hint=f"At least {SMALLEST_SHARE:.0%} of them must be there; use data in which they were measured."
+            what,
+            hint=f"At least {SMALLEST_SHARE:.0%} of them must be there. "
+            + (f"{matching.species} Use data of the same species." if matching.species else "Use data that hold them."),
         )
     if not impute:
         raise DataError(
-            what, hint="Use data in which every panel gene was measured, or choose to take missing ones as average."
+            what,
+            hint="Use data in which all were measured, or take missing ones as average (--impute; in Python impute=True).",
         )
 
 
@@ -136,35 +126,40 @@ def species_of(symbols: Sequence[str], ids: Sequence[str]) -> str:
     return "human" if upper > 0.7 else "mouse" if title > 0.7 else ""
 
 
+def _two_species(genes: Sequence[str], gene_ids: Sequence[str], names: GeneNames) -> str:
+    """Where the new data spell their genes as in another species: a sentence that says so."""
+    mine, theirs = species_of(genes, gene_ids), species_of(names.symbols, names.ids)
+    if not (mine and theirs and mine != theirs):
+        return ""
+    return f"Its genes are spelled as in {theirs}, the panel's as in {mine}."
+
+
 def _findings(matching: Matching, gene_ids: Sequence[str], names: GeneNames, name: str) -> list[Finding]:
     rows = list(zip(matching.genes, gene_ids, matching.places, matching.how, strict=True))
     found = []
+    if matching.species:
+        doubt = "They are matched by letters, which is not orthology: labels across species are a guess."
+        found.append(Finding("warning", f"{name}: {matching.species}", doubt))
     recased = [gene for gene, _, _, how in rows if how == "other case"]
     if recased:
-        found.append(
-            Finding("note", f"{len(recased)} panel genes are spelled in another case in {name} (first: {recased[0]}).")
-        )
+        found.append(Finding("note", f"Of {name} {_few(recased)} spelled in another case than in the panel."))
     repeated = {*names.repeated, *(gene_id for gene_id, times in Counter(names.ids).items() if gene_id and times > 1)}
     twice = [gene for gene, _, at, _ in rows if at >= 0 and {names.symbols[at], names.ids[at]} & repeated]
     if twice:
-        found.append(
-            Finding(
-                "warning",
-                f"{twice[0]} occurs more than once in {name}"
-                + (f", and so do {len(twice) - 1} more panel genes." if twice[1:] else "."),
-                "The first column is read; check that it is the right one.",
-            )
-        )
+        doubt = "The first column of each is read; check that it is the right one."
+        found.append(Finding("warning", f"In {name} {_few(twice)} there more than once.", doubt))
     unlike = [
         gene for gene, gene_id, at, how in rows
         if how in ("symbol", "other case") and gene_id and names.ids[at] and names.ids[at] != without_version(gene_id)
     ]  # fmt: skip
     if unlike:
-        found.append(
-            Finding(
-                "warning",
-                f"{len(unlike)} panel genes have the same symbol but another Ensembl id in {name} (first: {unlike[0]}).",
-                "They are matched by symbol.",
-            )
-        )
+        doubt = "They are matched by symbol; check that they are the same genes."
+        found.append(Finding("warning", f"In {name} {_few(unlike)} there under another Ensembl id.", doubt))
     return found
+
+
+def _few(genes: Sequence[str]) -> str:
+    """The first three names and how many more there are, with the verb that follows."""
+    rest = len(genes) - 3
+    names = ", ".join(genes[:3]) + (f" and {rest:,} more" if rest > 0 else "")
+    return f"{names} {'is' if len(genes) == 1 else 'are'}"

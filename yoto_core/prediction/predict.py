@@ -18,7 +18,6 @@ from yoto_core.prediction.matching import Matching, match_panel, refuse_missing
 from yoto_core.prediction.shift import Shift, compare_cells
 from yoto_core.progress import OnProgress, Progress, silent
 
-
 KINDS = {"counts": "counts", "log-normalised": "log-normalised values", "normalised": "values that were not logged"}
 
 
@@ -64,7 +63,7 @@ class Labelled:
         cells = f"{len(self.table):,} cells"
         if f"{task} probability" not in self.table:
             numbers = self.table[task]
-            return f"{task} of {cells}: mean {numbers.mean():.4g}, from {numbers.min():.4g} to {numbers.max():.4g}."
+            return f"{cells}: mean {numbers.mean():.4g}, from {numbers.min():.4g} to {numbers.max():.4g}."
         unsure = int((self.table[f"{task} probability"] < threshold).sum())
         return f"{unsure:,} of {cells} ({unsure / len(self.table):.1%}) are marked not sure: their probability is below {threshold:.2f}."
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import pandas as pd
 from anndata import AnnData
 
-from yoto_core.evaluation.reference import COST_COLUMNS, Reference
+from yoto_core.evaluation.reference import COST_COLUMNS, Reference, cost_sentence
 from yoto_core.model.calibration import DEFAULT_THRESHOLD, trade_off
 from yoto_core.model.panel_model import PanelModel
 from yoto_core.pipeline import Run
 from yoto_core.prediction.crossstudy import CLASS_COLUMNS, OWN_COLUMNS, CrossStudy, judge, own_scores
-from yoto_core.prediction.predict import Labelled, label
+from yoto_core.prediction.matching import Matching
+from yoto_core.prediction.predict import Labelled, Look, label, look
 from yoto_core.progress import OnProgress, silent
 
 
@@ -31,6 +32,15 @@ class SavedModel:
     confusion: Mapping[str, pd.DataFrame] = field(repr=False)
     costs: pd.DataFrame = field(repr=False)
     trade_offs: Mapping[str, pd.DataFrame] = field(repr=False)
+
+    def look(self, data: AnnData | str | Path, *, matrix: str = "auto", name: str = "") -> Look:
+        """Which of the panel's genes new data hold, before they are labelled (`predict.look`)."""
+        return look(self.model, data, matrix=matrix, name=name)
+
+    def missing_costs(self, matching: Matching) -> pd.DataFrame:
+        """One row per panel gene that new data lack: gene, and in words what that costs on held-out cells."""
+        costs = [cost_sentence(self.costs, gene) for gene in matching.missing]
+        return pd.DataFrame({"gene": matching.missing, "cost": costs})
 
     def predict(
         self,

@@ -1,0 +1,129 @@
+"""When the new cells carry labels: the Metrics page's tables for them, beside those of the held-out cells."""
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import downloads, labelling, messages, state
+from pages.ui.labelling import Question
+from yoto_core.explore.sentences import mistakes
+from yoto_core.model.calibration import trade_off, trade_off_sentence
+from yoto_core.plots.calibration import calibration_figure, calibration_sentence, calibration_table
+from yoto_core.plots.confusion import by_similarity, confusion_figure, confusion_table
+from yoto_core.plots.numbers import number_figure, number_table
+from yoto_core.prediction.crossstudy import CrossStudy, classes_side_by_side, comparable_tasks, scores_side_by_side
+from yoto_core.prediction.predict import Labelled
+from yoto_core.report import METRIC_LABELS, file_safe
+from yoto_core.store.saved import SavedModel
+
+QUIET = {"displayModeBar": False}
+NONE = ""
+
+
+def show(asked: Question, labelled: Labelled, task: str, threshold: float) -> None:
+    """Ask which column holds the true labels of the task, and compare."""
+    st.subheader("If the new cells carry labels", anchor=False)
+    saved, options = asked.saved, [NONE, *labelled.obs.columns]
+    own = comparable_tasks(saved.model, labelled.obs)
+    column = st.selectbox(
+        f"The column that holds the true {messages.plain(task)}", options,
+        index=options.index(task) if task in own else 0, format_func=lambda name: name or "none",
+        key=f"truth_{task}_{asked.cells}", persist_state="session",
+    )  # fmt: skip
+    if column == NONE:
+        st.caption("Name the obs column that holds them, and they are scored beside the held-out cells.")
+        return
+    judged, name = labelling.judge(asked, labelled, task, column), file_safe(task)
+    messages.show_findings(judged.findings)
+    _scores(saved, judged, task, name)
+    if task not in judged.confusion:
+        _numbers(judged, task, name)
+        return
+    _classes(saved, judged, task, name)
+    _confusion(saved, judged, task, name)
+    _certainty(judged, task, threshold, name)
+
+
+def _scores(saved: SavedModel, judged: CrossStudy, task: str, name: str) -> None:
+    table = scores_side_by_side(saved.scores, judged.scores).drop(columns="task").replace({"metric": METRIC_LABELS})
+    three = "%.3f"
+    labels = {
+        "held-out value": "Held-out cells", "held-out low": "from", "held-out high": "to",
+        "new value": "New cells", "new low": "from", "new high": "to", "change": "Change",
+    }  # fmt: skip
+    st.dataframe(
+        table, hide_index=True, width="stretch", column_order=["metric", *labels, "held-out cells", "new cells"],
+        column_config={
+            "metric": "Score",
+            "held-out cells": st.column_config.NumberColumn("Cells held out", format="localized"),
+            "new cells": st.column_config.NumberColumn("Cells new", format="localized"),
+            **{key: st.column_config.NumberColumn(label, format=three) for key, label in labels.items()},
+        },
+        alt="Scores of held-out and of new cells side by side",
+    )  # fmt: skip
+    st.caption("YOTO's own model on both; “from” and “to” are 95 % intervals. Cells that it is not sure of count too.")
+    downloads.table_button("Scores (CSV)", table, f"yoto_new_scores_{name}.csv")
+
+
+def _classes(saved: SavedModel, judged: CrossStudy, task: str, name: str) -> None:
+    table = classes_side_by_side(saved.classes, judged.classes)
+    table = table[(table["task"] == task) & (table["new cells"] > 0)].drop(columns="task")
+    mistaken = mistakes(judged.confusion[task])[["class", "mistaken_for", "share"]]
+    table = table.merge(mistaken, on="class", how="left").sort_values("new recall", ignore_index=True)
+    st.markdown("**Class by class**")
+    bars = {"held-out recall": "Recall held out", "new recall": "Recall new"}
+    numbers = {"change": "Change", "held-out precision": "Precision held out", "new precision": "Precision new"}
+    counts = {"held-out cells": "Cells held out", "new cells": "Cells new"}
+    st.dataframe(
+        table.assign(share=100 * table["share"]), hide_index=True, width="stretch",
+        height=min(740, 38 + 35 * max(1, len(table))),
+        column_order=["class", *bars, *numbers, *counts, "mistaken_for", "share"],
+        column_config={
+            "class": "Class",
+            "mistaken_for": "Most often mistaken for",
+            "share": st.column_config.NumberColumn("Share of its new cells", format="%.0f %%"),
+            **{k: st.column_config.ProgressColumn(v, min_value=0, max_value=1, format="%.2f") for k, v in bars.items()},
+            **{k: st.column_config.NumberColumn(v, format="%.2f") for k, v in numbers.items()},
+            **{k: st.column_config.NumberColumn(v, format="localized") for k, v in counts.items()},
+        },
+        alt="Recall and precision of every class on held-out and on new cells, the worst new recall first",
+    )  # fmt: skip
+    downloads.table_button("Classes (CSV)", table, f"yoto_new_classes_{name}.csv")
+
+
+def _confusion(saved: SavedModel, judged: CrossStudy, task: str, name: str) -> None:
+    st.markdown("**What is mistaken for what**")
+    kind = st.segmented_control(
+        "Numbers", ["Shares", "Counts"], default="Shares", required=True, key="new_confusion_kind"
+    )
+    parts = {"Held-out cells": saved.confusion.get(task), "New cells": judged.confusion[task]}
+    parts = {title: counts for title, counts in parts.items() if counts is not None}
+    order = list(by_similarity(sum(parts.values())).index)
+    for place, (title, counts) in zip(st.columns(len(parts), gap="large"), parts.items(), strict=True):
+        with place:
+            st.caption(title)
+            counts = counts.loc[order, order]
+            shares = confusion_table(counts)
+            figure = confusion_figure(shares, state.theme(), counts=counts if kind == "Counts" else None)
+            part = file_safe(title.lower())
+            st.plotly_chart(figure, key=f"confusion_{part}", config=QUIET, alt=f"Confusion matrix of {title.lower()}")
+            table = (shares if kind == "Shares" else counts).reset_index(names="true class")
+            downloads.figure_buttons(figure, table, f"yoto_confusion_{part}_{name}")
+    st.caption("Rows are true classes, columns what the model says; shares of a row add up to one.")
+
+
+def _certainty(judged: CrossStudy, task: str, threshold: float, name: str) -> None:
+    st.markdown("**Can its certainty be believed on the new cells?**")
+    table = calibration_table(judged.predictions, task)
+    st.text(calibration_sentence(table))
+    st.text(trade_off_sentence(trade_off(judged.predictions, task), threshold, cells="the new cells"))
+    figure = calibration_figure(table, state.theme())
+    st.plotly_chart(figure, key="new_calibration", config=QUIET, alt="Claimed certainty against correct new cells")
+    downloads.figure_buttons(figure, table, f"yoto_new_calibration_{name}")
+
+
+def _numbers(judged: CrossStudy, task: str, name: str) -> None:
+    st.markdown("**Predicted against true**")
+    table: pd.DataFrame = number_table(judged.predictions, task)
+    figure = number_figure(table, state.theme())
+    st.plotly_chart(figure, key="new_numbers", config=QUIET, alt="Predicted against true numbers of the new cells")
+    downloads.figure_buttons(figure, table, f"yoto_new_predictions_{name}")
