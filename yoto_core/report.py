@@ -184,6 +184,19 @@ def all_scores(scores: pd.DataFrame, task: str) -> pd.DataFrame:
     )
 
 
+def interval_texts(low: pd.Series, high: pd.Series) -> list[str]:
+    """Intervals as people write them; empty where there is none."""
+    return ["" if pd.isna(a) else f"{a:.3f} to {b:.3f}" for a, b in zip(low, high, strict=True)]
+
+
+def mistake_texts(table: pd.DataFrame) -> list[str]:
+    """What each class is mostly mistaken for, with the share of its cells (columns mistaken_for and share)."""
+    return [
+        f"{name} ({share:.0%})" if name else ""
+        for name, share in zip(table["mistaken_for"], table["share"], strict=True)
+    ]
+
+
 def find_rows(panel: pd.DataFrame, text: str) -> pd.DataFrame:
     """Rows of the panel whose symbol or Ensembl id holds the text, whatever its case; all rows for no text."""
     text = text.strip().lower()

@@ -13,7 +13,7 @@ from yoto_core.prediction.predict import Labelled, Look
 from yoto_core.prediction.shift import Shift
 from yoto_core.report import file_safe
 from yoto_core.store import export, library, portable
-from yoto_core.store.card import FORMS, model_card
+from yoto_core.store.card import model_card, origin
 from yoto_core.store.history import history, shared
 from yoto_core.store.saved import SavedModel
 
@@ -24,36 +24,36 @@ PREVIEW = 1_000  # rows shown; the files hold all
 def choose_model() -> tuple[str, str, SavedModel]:
     """A run or an exported model: its key, its version and itself; stops the page where there is none yet."""
     st.subheader("Model", anchor=False)
-    file = st.file_uploader(
-        "An exported model (.yoto), or choose a run below",
-        help="Exported from a run on this page or in the shell. It holds numbers and names; nothing in it runs.",
-        key="model_upload",
-    )
-    if state.take_model(file):
-        st.rerun()
+    chosen_at = st.container()
+    with st.expander("Load an exported model (.yoto)", icon=":material/upload_file:"):
+        file = st.file_uploader(
+            "Exported model (.yoto)", key="model_upload",
+            help="Exported from a run on this page or in the shell. It holds numbers and names; nothing in it runs.",
+        )  # fmt: skip
+        if state.take_model(file):
+            st.rerun()
     names, key = _models(), state.model_key()
-    if not names:
-        st.info("There is no trained model yet: choose an exported one above, or train a panel.")
-        if st.button("Design a panel", type="primary", key="first_model"):
-            nav.go("Design")
-        st.stop()
-    chosen = st.selectbox(
-        "Trained model", list(names), index=list(names).index(key) if key in names else None, key=f"model_{key}",
-        format_func=names.__getitem__, placeholder="Choose a run",
-    )  # fmt: skip
-    if chosen is None:
-        st.stop()
-    if chosen != key:
-        state.choose_model(chosen)
-        st.rerun()
-    version, saved = labelling.model(key)
-    tasks = ", ".join(head.task for head in saved.model.heads)
-    st.text(f"{len(saved.model.genes):,} genes for {tasks}, from {saved.about.get('data', 'unknown data')}.")
-    st.caption(f"It reads: {messages.plain(FORMS[saved.model.normalize])}.")
-    with st.container(horizontal=True):
-        name = f"yoto_panel_{len(saved.model.genes)}"
-        downloads.file_button("Model (.yoto)", lambda: portable.pack(saved), f"{name}.yoto", "application/zip")
-        downloads.file_button("Model card", lambda: model_card(saved), f"{name}_card.md", "text/markdown")
+    with chosen_at:
+        if not names:
+            st.info("There is no trained model yet. Train a panel, or load an exported model.")
+            if st.button("Design a panel", type="primary", key="first_model"):
+                nav.go("Design")
+            st.stop()
+        chosen = st.selectbox(
+            "Trained model", list(names), index=list(names).index(key) if key in names else None, key=f"model_{key}",
+            format_func=names.__getitem__, placeholder="Choose a run",
+        )  # fmt: skip
+        if chosen is None:
+            st.stop()
+        if chosen != key:
+            state.choose_model(chosen)
+            st.rerun()
+        version, saved = labelling.model(key)
+        st.text(origin(saved))
+        with st.container(horizontal=True):
+            name = f"yoto_panel_{len(saved.model.genes)}"
+            downloads.file_button("Model (.yoto)", lambda: portable.pack(saved), f"{name}.yoto", "application/zip")
+            downloads.file_button("Model card", lambda: model_card(saved), f"{name}_card.md", "text/markdown")
     return key, version, saved
 
 
@@ -61,7 +61,7 @@ def choose_cells(key: str, saved: SavedModel) -> str:
     """New cells from a file, or the data that are loaded: their key; stops the page where there are none yet."""
     st.subheader("New cells", anchor=False)
     upload = st.file_uploader(
-        "New cells (.h5ad)",
+        "File (.h5ad)",
         help="Only the panel's genes need be in it. It is read a block of cells at a time and stays on this machine.",
         key="new_cells_upload",
     )
@@ -100,7 +100,7 @@ def genes(saved: SavedModel, version: str, cells: str) -> Question:
         )  # fmt: skip
         if matching.enough:
             impute = st.toggle(
-                "Take missing genes as average", key="impute", persist_state="session",
+                "Take missing genes as average", key=f"impute_{cells}", persist_state="session",
                 help=f"Each is set to its mean over training cells, as long as {SMALLEST_SHARE:.0%} of the panel is there."
                 " Several together can cost more than their sum.",
             )  # fmt: skip
@@ -136,19 +136,20 @@ def choose_task(tasks: tuple[str, ...]) -> str:
 
 def answers(saved: SavedModel, labelled: Labelled, task: str) -> float:
     """How the cells were labelled, and the threshold below which the model is not sure; gives the threshold."""
-    threshold = DEFAULT_THRESHOLD
-    if any(head.classes for head in saved.model.heads):
-        threshold = st.slider(
-            "Not sure below a probability of", 0.0, 0.99, DEFAULT_THRESHOLD, 0.01, key="threshold", persist_state="session",
-            help="Probabilities are calibrated on validation cells: of cells with 0.8, about 80 % should be right.",
-        )  # fmt: skip
-    st.text(labelled.sentence(task, threshold))
+    threshold = state.widget("threshold", DEFAULT_THRESHOLD)
     if f"{task} probability" in labelled.table:
         left, right = st.columns(2, gap="large")
-        with left:
-            _summary(labelled.summary(task, threshold))
         with right:
+            threshold = st.slider(
+                "Not sure below a probability of", 0.0, 0.99, DEFAULT_THRESHOLD, 0.01, key="threshold", persist_state="session",
+                help="Probabilities are calibrated on validation cells: of cells with 0.8, about 80 % should be right.",
+            )  # fmt: skip
             _trade_off(saved.trade_offs.get(task, pd.DataFrame()), threshold, task)
+        with left:
+            st.text(labelled.sentence(task, threshold))
+            _summary(labelled.summary(task, threshold))
+    else:
+        st.text(labelled.sentence(task, threshold))
     with st.expander("Cell by cell", icon=":material/table:"):
         shown = labelled.at_threshold(threshold).head(PREVIEW)
         st.caption(f"The first {len(shown):,} of {len(labelled.table):,} cells; the files hold all.")

@@ -12,7 +12,7 @@ from yoto_core.plots.confusion import by_similarity, confusion_figure, confusion
 from yoto_core.plots.numbers import number_figure, number_table
 from yoto_core.prediction.crossstudy import CrossStudy, classes_side_by_side, comparable_tasks, scores_side_by_side
 from yoto_core.prediction.predict import Labelled
-from yoto_core.report import METRIC_LABELS, file_safe
+from yoto_core.report import METRIC_LABELS, file_safe, interval_texts, mistake_texts
 from yoto_core.store.saved import SavedModel
 
 QUIET = {"displayModeBar": False}
@@ -45,22 +45,24 @@ def show(asked: Question, labelled: Labelled, task: str, threshold: float) -> No
 
 def _scores(saved: SavedModel, judged: CrossStudy, task: str, name: str) -> None:
     table = scores_side_by_side(saved.scores, judged.scores).drop(columns="task").replace({"metric": METRIC_LABELS})
-    three = "%.3f"
-    labels = {
-        "held-out value": "Held-out cells", "held-out low": "from", "held-out high": "to",
-        "new value": "New cells", "new low": "from", "new high": "to", "change": "Change",
-    }  # fmt: skip
+    three = {"held-out value": "Held-out cells", "new value": "New cells", "change": "Change"}
+    counts = {"held-out cells": "Cells held out", "new cells": "Cells new"}
+    intervals = {part: interval_texts(table[f"{part} low"], table[f"{part} high"]) for part in ("held-out", "new")}
     st.dataframe(
-        table, hide_index=True, width="stretch", column_order=["metric", *labels, "held-out cells", "new cells"],
+        table.assign(**{f"{part} interval": texts for part, texts in intervals.items()}),
+        hide_index=True, width="stretch",
+        column_order=[
+            "metric", "held-out value", "held-out interval", "new value", "new interval", "change", *counts,
+        ],
         column_config={
             "metric": "Score",
-            "held-out cells": st.column_config.NumberColumn("Cells held out", format="localized"),
-            "new cells": st.column_config.NumberColumn("Cells new", format="localized"),
-            **{key: st.column_config.NumberColumn(label, format=three) for key, label in labels.items()},
+            **{f"{part} interval": "95 % interval" for part in intervals},
+            **{key: st.column_config.NumberColumn(label, format="%.3f") for key, label in three.items()},
+            **{key: st.column_config.NumberColumn(label, format="localized") for key, label in counts.items()},
         },
         alt="Scores of held-out and of new cells side by side",
     )  # fmt: skip
-    st.caption("YOTO's own model on both; “from” and “to” are 95 % intervals. Cells that it is not sure of count too.")
+    st.caption("YOTO's own model on both. Cells that it is not sure of count too.")
     downloads.table_button("Scores (CSV)", table, f"yoto_new_scores_{name}.csv")
 
 
@@ -70,20 +72,22 @@ def _classes(saved: SavedModel, judged: CrossStudy, task: str, name: str) -> Non
     mistaken = mistakes(judged.confusion[task])[["class", "mistaken_for", "share"]]
     table = table.merge(mistaken, on="class", how="left").sort_values("new recall", ignore_index=True)
     st.markdown("**Class by class**")
-    bars = {"held-out recall": "Recall held out", "new recall": "Recall new"}
-    numbers = {"change": "Change", "held-out precision": "Precision held out", "new precision": "Precision new"}
-    counts = {"held-out cells": "Cells held out", "new cells": "Cells new"}
+    bars = {"held-out recall": ("Recall held out", 120), "new recall": ("Recall new", 110)}
+    numbers = {
+        "change": ("Change", 80), "held-out precision": ("Prec. held out", 110), "new precision": ("Prec. new", 90),
+    }  # fmt: skip
+    counts = {"held-out cells": ("Cells held out", 110), "new cells": ("Cells new", 85)}
+    bar, number = st.column_config.ProgressColumn, st.column_config.NumberColumn
     st.dataframe(
-        table.assign(share=100 * table["share"]), hide_index=True, width="stretch",
-        height=min(740, 38 + 35 * max(1, len(table))),
-        column_order=["class", *bars, *numbers, *counts, "mistaken_for", "share"],
+        table.assign(mistaken_for=mistake_texts(table), change=table["change"].round(2) + 0.0),  # no “-0.00”
+        hide_index=True, width="stretch", height=min(740, 38 + 35 * max(1, len(table))),
+        column_order=["class", *bars, *numbers, *counts, "mistaken_for"],
         column_config={
             "class": "Class",
             "mistaken_for": "Most often mistaken for",
-            "share": st.column_config.NumberColumn("Share of its new cells", format="%.0f %%"),
-            **{k: st.column_config.ProgressColumn(v, min_value=0, max_value=1, format="%.2f") for k, v in bars.items()},
-            **{k: st.column_config.NumberColumn(v, format="%.2f") for k, v in numbers.items()},
-            **{k: st.column_config.NumberColumn(v, format="localized") for k, v in counts.items()},
+            **{key: bar(label, width=w, min_value=0, max_value=1, format="%.2f") for key, (label, w) in bars.items()},
+            **{key: number(label, width=w, format="%.2f") for key, (label, w) in numbers.items()},
+            **{key: number(label, width=w, format="localized") for key, (label, w) in counts.items()},
         },
         alt="Recall and precision of every class on held-out and on new cells, the worst new recall first",
     )  # fmt: skip

@@ -13,7 +13,7 @@ def shift_figure(table: pd.DataFrame, theme: Theme) -> go.Figure:
     drawn = table.head(DRAWN)
     names = [literal(gene) for gene in drawn["gene"]]
     figure = go.Figure()
-    for side, color, width in (("training", MUTED, 11), ("new", HIGHLIGHT[theme], 4)):
+    for side, color, width, opacity in (("training", MUTED, 11, 0.5), ("new", HIGHLIGHT[theme], 4, 0.9)):
         spans = [
             (gene, low, high)
             for gene, low, high in zip(names, drawn[f"{side} low"], drawn[f"{side} high"], strict=True)
@@ -21,7 +21,7 @@ def shift_figure(table: pd.DataFrame, theme: Theme) -> go.Figure:
         figure.add_scatter(
             x=[x for _, low, high in spans for x in (low, high, None)],
             y=[y for gene, _, _ in spans for y in (gene, gene, None)],
-            mode="lines", line={"color": color, "width": width}, opacity=0.5, hoverinfo="skip", showlegend=False,
+            mode="lines", line={"color": color, "width": width}, opacity=opacity, hoverinfo="skip", showlegend=False,
         )  # fmt: skip
         figure.add_scatter(
             x=drawn[f"{side} mean"], y=names, mode="markers", name=f"{side} cells",
@@ -30,6 +30,11 @@ def shift_figure(table: pd.DataFrame, theme: Theme) -> go.Figure:
             hovertemplate=f"%{{y}}, {side} cells: mean %{{x:.2f}}, usually %{{customdata[0]:.2f}} to %{{customdata[1]:.2f}},"
             " seen in %{customdata[2]:.0%}<extra></extra>",
         )  # fmt: skip
-    figure.update_yaxes(autorange="reversed", type="category", dtick=1, title=None)
-    figure.update_xaxes(title="expression as the model reads it (bars: 5 to 95 % of cells)")
-    return styled(figure, theme, height=110 + 22 * max(1, len(drawn)))
+    figure.update_yaxes(range=[len(drawn) - 0.4, -0.6], type="category", dtick=1, title=None)
+    highest = float(drawn[["training high", "new high"]].max().max()) if len(drawn) else 1.0
+    figure.update_xaxes(
+        title="expression as the model reads it (bars: 5 to 95 % of cells)", range=[-0.02 * highest, 1.03 * highest]
+    )
+    styled(figure, theme, height=120 + 22 * max(1, len(drawn)))
+    figure.update_layout(legend={"y": 1, "yanchor": "bottom"})
+    return figure

@@ -99,15 +99,13 @@ def own_scores(scores: pd.DataFrame) -> pd.DataFrame:
 def scores_side_by_side(held_out: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """Every score of the new cells beside that of the held-out cells: value, interval and cells of both, and the change."""
     both = _side_by_side(held_out, new, ["task", "metric"], ["value", "low", "high", "cells"])
-    both["change"] = both["new value"] - both["held-out value"]
-    return both
+    return both.assign(change=both["new value"] - both["held-out value"])
 
 
 def classes_side_by_side(held_out: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """Recall, precision and cells of every class on held-out and on new cells, and the change of recall."""
     both = _side_by_side(held_out, new, ["task", "class"], ["recall", "precision", "cells"])
-    both["change"] = both["new recall"] - both["held-out recall"]
-    return both
+    return both.assign(change=both["new recall"] - both["held-out recall"])
 
 
 def _side_by_side(held_out: pd.DataFrame, new: pd.DataFrame, keys: list[str], figures: list[str]) -> pd.DataFrame:

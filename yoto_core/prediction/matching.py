@@ -88,7 +88,7 @@ def match_panel(genes: Sequence[str], gene_ids: Sequence[str], names: GeneNames,
                 places[i], how[i] = at, way
     matching = Matching(tuple(genes), tuple(places), tuple(how), (), _two_species(genes, gene_ids, names))
     if len(matching.missing) == len(genes):
-        begin = f"The panel begins with {', '.join(genes[:3])}; the file with {', '.join(names.symbols[:3])}."
+        begin = f"Use data in which they were measured: the panel begins with {', '.join(genes[:3])}; the file with {', '.join(names.symbols[:3])}."
         hint = f"{matching.species} Use data of the same species." if matching.species else begin
         raise DataError(f"{name} holds none of the {len(genes)} panel genes.", hint=hint)
     return replace(matching, findings=tuple(_findings(matching, gene_ids, names, name)))
@@ -124,6 +124,14 @@ def species_of(symbols: Sequence[str], ids: Sequence[str]) -> str:
     upper = sum(word.isupper() for word in words) / len(words)
     title = sum(word[0].isupper() and any(map(str.islower, word[1:])) for word in words) / len(words)
     return "human" if upper > 0.7 else "mouse" if title > 0.7 else ""
+
+
+def averaged_findings(matching: Matching) -> tuple[Finding, ...]:
+    """What is to be said once missing genes were taken as average."""
+    if not matching.missing:
+        return ()
+    doubt = "Labels that rest on them are worse than on held-out cells."
+    return (Finding("warning", f"{_few(matching.missing)} missing and taken as average.", doubt),)
 
 
 def _two_species(genes: Sequence[str], gene_ids: Sequence[str], names: GeneNames) -> str:

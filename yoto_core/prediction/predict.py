@@ -14,7 +14,7 @@ from yoto_core.evaluation.reference import MAX_CELLS, Reference
 from yoto_core.model.calibration import DEFAULT_THRESHOLD
 from yoto_core.model.panel_model import PanelModel, Prediction
 from yoto_core.prediction.cells import Cells, open_cells
-from yoto_core.prediction.matching import Matching, match_panel, refuse_missing
+from yoto_core.prediction.matching import Matching, averaged_findings, match_panel, refuse_missing
 from yoto_core.prediction.shift import Shift, compare_cells
 from yoto_core.progress import OnProgress, Progress, silent
 
@@ -135,7 +135,12 @@ def _label(
         done = start + len(block)
         on_progress(Progress("predicting", done, total, f"{done:,} of {total:,} cells labelled"))
     table = pd.concat(tables, ignore_index=True).set_index(cells.obs.index)
-    findings = [*matching.findings, *_kind_findings(cells, reference), *_blank_findings(cells.name, blank)]
+    findings = [
+        *matching.findings,
+        *averaged_findings(matching),
+        *_kind_findings(cells, reference),
+        *_blank_findings(cells.name, blank),
+    ]
     shift = None
     if reference is not None:
         raw = np.concatenate(sample)

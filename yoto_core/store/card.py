@@ -9,8 +9,8 @@ from yoto_core.scores.metrics import HEADLINE
 from yoto_core.store.saved import SavedModel
 
 FORMS = {
-    "all genes": "log(1 + transcripts per 10,000), normalised over all genes of the data",
-    "panel": "log-normalised over the panel's genes alone",
+    "all genes": "log-normalised values, log(1 + transcripts per 10,000 of all genes of the data)",
+    "panel": "log-normalised values, scaled over the panel's genes alone",
     "binary": "whether a gene was seen or not",
 }
 LIMITS = (
@@ -63,6 +63,16 @@ def model_card(saved: SavedModel) -> str:
         "", "Method: You Only Train Once: Differentiable Subset Selection for Omics Data (Chopard et al., TMLR 2026).", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def origin(saved: SavedModel) -> str:
+    """What a model is, where it comes from and what it reads, in two sentences."""
+    model, about = saved.model, saved.about
+    tasks = ", ".join(head.task for head in model.heads)
+    return (
+        f"{len(model.genes):,} genes for {tasks}, made from {about.get('data', 'unknown data')}"
+        f" ({about.get('cells', 0):,} cells). It reads {FORMS[model.normalize]}."
+    )
 
 
 def literal(text: object) -> str:
