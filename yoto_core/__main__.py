@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from yoto_core.config import GenesConfig, RunConfig, SelectorConfig, SplitConfig, TaskConfig
 from yoto_core.data.genes import FAMILIES, split_list
-from yoto_core.errors import ConfigError, RunError, YotoError
+from yoto_core.errors import ConfigError, DataError, RunError, YotoError
 from yoto_core.progress import Progress
 
 DONE, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130
@@ -153,12 +153,14 @@ def _predict(options: argparse.Namespace) -> int:
         raise ConfigError(f"--out {out.name} is neither .csv nor .h5ad.", hint="End the name in .csv or .h5ad.")
     saved = portable.load_model(_model_path(options.run))
     settings = {"impute": options.impute, "threshold": options.threshold, "matrix": options.matrix}
-    found = saved.look(options.data, matrix=options.matrix).matching
-    print(found.sentence)
-    for row in saved.missing_costs(found).itertuples():
-        print(f"missing {row.gene}: {row.cost}")
-    with _Bar() as bar:
-        labelled = saved.label(options.data, **settings, on_progress=bar)
+    try:
+        with _Bar() as bar:
+            labelled = saved.label(options.data, **settings, on_progress=bar)
+    except DataError:
+        with suppress(DataError):  # where genes are missing: what each costs, before anybody asks for --impute
+            print(report.matching_as_text(saved, saved.look(options.data, matrix=options.matrix).matching))
+        raise
+    print(report.matching_as_text(saved, labelled.matching))
     judged = saved.judge(labelled, dict(options.truth) or None)
     export.write_predictions(out, labelled.table, options.data)
     for finding in (*labelled.findings, *judged.findings):

@@ -15,6 +15,7 @@ from yoto_core.data.genes import families_of
 from yoto_core.data.reading import Dataset
 from yoto_core.pipeline import Run
 from yoto_core.prediction.crossstudy import CrossStudy, classes_side_by_side, scores_side_by_side
+from yoto_core.prediction.matching import Matching
 from yoto_core.prediction.predict import Labelled
 from yoto_core.scores.methods import JUDGE_LABELS, METHODS
 from yoto_core.scores.metrics import HEADLINE
@@ -246,6 +247,12 @@ def runs_as_text(listed: Sequence[Listed]) -> str:
             what = f"{run.config.selector.panel_size} genes for {', '.join(task.obs for task in run.config.tasks)}"
         lines.append(f"{run.run_id}  {when}  {run.status.state:<11}  {what}")
     return "\n".join(lines)
+
+
+def matching_as_text(saved: SavedModel, matching: Matching) -> str:
+    """Which panel genes new data hold, and what each missing one costs, for a terminal."""
+    missing = [f"missing {row.gene}: {row.cost}" for row in saved.missing_costs(matching).itertuples()]
+    return "\n".join([matching.sentence, *missing])
 
 
 def labels_as_text(labelled: Labelled) -> str:

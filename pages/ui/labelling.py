@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from pages.ui import messages, state
-from yoto_core.errors import DataError, RunError
+from yoto_core.errors import YotoError
 from yoto_core.files import read_json
 from yoto_core.prediction.crossstudy import CrossStudy
 from yoto_core.prediction.predict import Labelled, Look
@@ -71,10 +71,10 @@ def judge(asked: Question, labelled: Labelled, task: str, column: str) -> CrossS
 def are_training_cells(saved: SavedModel, key: str, cells: str) -> bool:
     """Whether these data are known to be the ones that a model was made from: its run names them, or they are loaded."""
     try:
-        if RUN_ID.fullmatch(key):
-            return library.key_of(read_json(run_folder(key) / "data.json").get("path", "")) == cells
+        if RUN_ID.fullmatch(key) and library.key_of(read_json(run_folder(key) / "data.json")["path"]) == cells:
+            return True
         return cells == state.dataset_key() and state.dataset().digest == saved.about.get("digest")
-    except (DataError, RunError):
+    except YotoError:  # the loaded data may be of no use themselves
         return False
 
 

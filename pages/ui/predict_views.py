@@ -1,10 +1,13 @@
 """The parts of the Predict page: the model, the new cells, the panel's genes in them, the answers, and the shift."""
 
+from datetime import datetime
+
 import pandas as pd
 import streamlit as st
 
 from pages.ui import downloads, labelling, messages, nav, state
 from pages.ui.labelling import Question
+from yoto_core.data.genes import unique_names
 from yoto_core.model.calibration import DEFAULT_THRESHOLD, trade_off_sentence
 from yoto_core.plots.shift import DRAWN, shift_figure
 from yoto_core.plots.tradeoff import trade_off_figure
@@ -14,7 +17,7 @@ from yoto_core.prediction.shift import Shift
 from yoto_core.report import file_safe
 from yoto_core.store import export, library, portable
 from yoto_core.store.card import model_card, origin
-from yoto_core.store.history import history, shared
+from yoto_core.store.history import Row, history, history_row, shared
 from yoto_core.store.saved import SavedModel
 
 QUIET = {"displayModeBar": False}
@@ -191,9 +194,16 @@ def shift(found: Shift) -> None:
 def _models() -> dict[str, str]:
     """Key -> name of every model that can be chosen: exported ones of this tab, the open run, and the runs of the history."""
     rows = [row for row in history(state.owner() if shared() else None) if row.status.has_panel]
-    names = {**state.uploaded_models(), **{row.run_id: f"{row.name}, {row.data}" for row in rows}}
-    key = state.model_key()
-    return names if key is None or key in names else {key: "The open run", **names}
+    opened = state.run_folder()
+    if opened is not None and (opened / "panel.csv").exists() and opened.name not in {row.run_id for row in rows}:
+        rows.insert(0, history_row(opened))
+    names = {**state.uploaded_models(), **{row.run_id: f"{row.name}, {row.data}, {_day(row)}" for row in rows}}
+    # The browser sends back the name, so two that look the same must differ.
+    return dict(zip(names, unique_names(list(names.values())), strict=True))
+
+
+def _day(row: Row) -> str:
+    return datetime.fromtimestamp(row.status.created).strftime("%d %b %H:%M")
 
 
 def _matrix(found: Look, cells: str) -> str:

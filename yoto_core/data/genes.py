@@ -55,6 +55,8 @@ def name_genes(var: pd.DataFrame) -> GeneNames:
 
 def unique_names(names: Sequence[str]) -> list[str]:
     """The same names, where a repeated one gets the first free suffix of -1, -2 and so on."""
+    if len(set(names)) == len(names):
+        return list(names)
     taken, result, seen, suffix = set(names), [], set(), Counter()
     for name in names:
         unique = name

@@ -94,7 +94,7 @@ class PanelModel:
 
 def standardise(x_BK: Tensor, mean_K: Tensor, spread_K: Tensor) -> Tensor:
     """(B, K) in training standard deviations, at most 5 to either side."""
-    return ((x_BK - mean_K) / spread_K).clamp(-CLIP, CLIP)
+    return (x_BK - mean_K).div_(spread_K).clamp_(-CLIP, CLIP)
 
 
 def averaged(heads: tuple[Head, ...], scores: tuple[Tensor, ...]) -> list[np.ndarray]:
