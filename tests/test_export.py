@@ -56,3 +56,42 @@ def test_exporting_leaves_the_data_and_the_panel_table_as_they_were():
     adata.var["new"] = 1
     pd.testing.assert_frame_equal(run.panel_table, table)
     pd.testing.assert_frame_equal(data.obs, obs)
+
+
+# --- predictions beside the data
+
+
+def predicted(adata, tmp_path):
+    adata.write_h5ad(tmp_path / "new.h5ad")
+    table = finished().predict(tmp_path / "new.h5ad")
+    (tmp_path / "out.h5ad").write_bytes(export.predictions_h5ad(table, tmp_path / "new.h5ad"))
+    return table, anndata.read_h5ad(tmp_path / "out.h5ad")
+
+
+def test_the_file_with_predictions_holds_all_that_the_new_data_do(tmp_path):
+    new = make_toy(cells=40, seed=3)
+    new.layers["logs"] = new.X.log1p()
+    new.obsm["X_umap"] = np.zeros((40, 2))
+    new.uns["note"] = "kept"
+    table, back = predicted(new, tmp_path)
+    assert (back.layers["logs"] != new.layers["logs"]).nnz == 0
+    assert back.obsm["X_umap"].shape == (40, 2)
+    assert back.uns["note"] == "kept"
+    pd.testing.assert_frame_equal(back.obs[list(new.obs)], new.obs)
+    assert list(back.obs.columns) == [*new.obs, *(f"yoto {name}" for name in table)]
+    for name in table:
+        assert (back.obs[f"yoto {name}"].to_numpy() == table[name].to_numpy()).all()
+
+
+def test_cells_that_are_labelled_again_carry_the_new_answers_only(tmp_path):
+    _, once = predicted(make_toy(cells=40, seed=3), tmp_path)
+    once.obs["yoto cell_type"] = "old"
+    table, twice = predicted(once, tmp_path)
+    assert list(twice.obs.columns) == list(once.obs.columns)
+    assert (twice.obs["yoto cell_type"].astype(str) == table["cell_type"].astype(str).to_numpy()).all()
+
+
+def test_a_task_with_a_slash_in_its_name_becomes_a_column_not_a_folder(tmp_path):
+    make_toy(cells=4).write_h5ad(tmp_path / "new.h5ad")
+    export.write_predictions(tmp_path / "out.h5ad", pd.DataFrame({"a/b": [1.0, 2, 3, 4]}), tmp_path / "new.h5ad")
+    assert list(anndata.read_h5ad(tmp_path / "out.h5ad").obs["yoto a_b"]) == [1, 2, 3, 4]

@@ -47,6 +47,18 @@ def test_a_name_is_only_shown_and_never_becomes_a_path(name):
     assert {file.name for file in (home() / "data").iterdir()} == {f"{key}.h5ad", f"{key}.name"}
 
 
+def test_models_stand_on_a_shelf_of_their_own():
+    key = library.keep(io.BytesIO(b"model"), "panel.yoto", shelf="models")
+    path, name = library.find_model(key)
+    assert (path.parent.name, path.suffix, name) == ("models", ".yoto", "panel.yoto")
+    with pytest.raises(DataError):
+        library.find(key)
+    with pytest.raises(
+        RunError, match=r"^The model of this link is not on this machine\. Load the \.yoto file again\.$"
+    ):
+        library.find_model("a" * 64)
+
+
 def test_a_file_whose_name_was_lost_is_found_all_the_same():
     key = library.keep(io.BytesIO(b"content"), "cells.h5ad")
     (home() / "data" / f"{key}.name").unlink()

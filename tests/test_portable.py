@@ -9,6 +9,7 @@ import zipfile
 
 import pandas as pd
 import pytest
+from safetensors.torch import save as to_bytes
 
 import yoto_core
 from tests.conftest import make_toy
@@ -52,6 +53,53 @@ def test_a_model_comes_back_from_its_file_and_answers_alike(saved, tmp_path):
     pd.testing.assert_frame_equal(back.costs, saved.costs, check_dtype=False)
     assert back.about == saved.about
     assert back.reference.most_extreme == saved.reference.most_extreme
+
+
+def test_load_run_opens_a_run_folder_and_an_exported_file(saved, tmp_path):
+    path, new = yoto_core.export_model(saved, tmp_path / "panel.yoto"), make_toy(cells=40, seed=6)
+    from_file, from_folder = yoto_core.load_run(path), yoto_core.load_run(save(finished()))
+    assert from_folder.panel.genes == from_file.model.genes
+    pd.testing.assert_frame_equal(from_file.predict(new, threshold=0.9), from_folder.predict(new, threshold=0.9))
+
+
+def test_what_held_out_cells_showed_travels_with_the_model(saved, content):
+    back = portable.unpack(content, name="x.yoto")
+    for name in ("scores", "classes", "costs"):
+        pd.testing.assert_frame_equal(getattr(back, name), getattr(saved, name), check_dtype=False)
+    for task, counts in finished().evaluation.confusion.items():
+        pd.testing.assert_frame_equal(back.confusion[task], counts, check_dtype=False)
+    pd.testing.assert_frame_equal(back.trade_offs["cell_type"], saved.trade_offs["cell_type"], check_dtype=False)
+
+
+def test_a_file_from_before_confusion_was_kept_is_still_read(content):
+    values = json.loads(zipfile.ZipFile(io.BytesIO(content)).read("reference.json"))
+    del values["confusion"]
+    older = rewritten(content, {"reference.json": json.dumps(values).encode()}, checksums=True)
+    assert portable.unpack(older, name="x.yoto").confusion == {}
+
+
+@pytest.mark.parametrize(
+    ("member", "change"),
+    [
+        ("reference.json", {"about": {"cells": "many"}}),
+        ("reference.json", {"trade_offs": {"cell_type": {"threshold": [0.5]}}}),
+        ("reference.json", {"scores": {"task": ["cell_type"]}}),
+        ("model.json", {"normalize": "by magic"}),
+    ],
+)
+def test_facts_that_do_not_hold_together_are_refused_even_with_right_checksums(content, member, change):
+    values = {**json.loads(zipfile.ZipFile(io.BytesIO(content)).read(member)), **change}
+    changed = rewritten(content, {member: json.dumps(values).encode()}, checksums=True)
+    with pytest.raises(RunError, match="does not hold a whole model"):
+        portable.unpack(changed, name="x.yoto")
+
+
+def test_weights_that_are_no_numbers_are_refused(content):
+    tensors = {name: value.clone() for name, value in finished().model.tensors.items()}
+    tensors["mean"][0] = float("nan")
+    changed = rewritten(content, {"model.safetensors": to_bytes(tensors)}, checksums=True)
+    with pytest.raises(RunError, match="does not hold a whole model"):
+        portable.unpack(changed, name="x.yoto")
 
 
 def test_a_run_folder_and_its_export_answer_alike(saved):

@@ -209,6 +209,12 @@ def test_plain_normalisation_without_the_other_genes_is_warned_of(plain, toy):
     assert not any("normalised over" in f.message for f in labelled(plain, toy).findings)
 
 
+def test_another_normalisation_chooses_the_same_genes(plain):
+    for normalize in ("panel", "binary"):
+        other = chosen(config_for(TYPE, CONDITION, AGE, panel_size=8, genes=GenesConfig(normalize=normalize)))
+        assert other.run.panel.genes == plain.run.panel.genes
+
+
 def test_each_mask_is_a_panel_of_its_own():
     x = torch.log1p(torch.tensor([[1.0, 3.0, 4.0]]))
     level, masks = torch.tensor([1.0, 1.0, 2.0]), torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
@@ -271,6 +277,32 @@ def test_impossible_values_deep_in_a_file_are_refused(plain, toy, tmp_path, bad)
         file["X/data"][-3] = bad
     with pytest.raises(DataError, match=r"NaN|negative|No usable"):
         label(plain.run.model, tmp_path / "new.h5ad")
+
+
+def test_a_dense_matrix_wider_than_a_read_is_read_in_parts(toy, tmp_path, monkeypatch):
+    toy.X = toy.X.toarray()
+    toy.write_h5ad(tmp_path / "new.h5ad")
+    with open_cells(tmp_path / "new.h5ad") as cells:
+        whole = next(cells.blocks([3, 0]))[1]
+    monkeypatch.setattr("yoto_core.prediction.cells.DENSE_VALUES", 60 * 7)
+    with open_cells(tmp_path / "new.h5ad") as cells:
+        assert np.array_equal(next(cells.blocks([3, 0]))[1], whole)
+
+
+def test_a_matrix_that_does_not_fit_its_cells_is_refused(plain, toy, tmp_path):
+    toy.X = toy.X.toarray()
+    toy.write_h5ad(tmp_path / "new.h5ad")
+    with h5py.File(tmp_path / "new.h5ad", "a") as file:
+        del file["X"]
+        file["X"] = np.ones((300, 61), dtype=np.float32)
+    with pytest.raises(DataError, match="X is 300 × 61 but there are 300 cells and 60 genes"):
+        label(plain.run.model, tmp_path / "new.h5ad")
+
+
+def test_a_defect_while_labelling_is_not_blamed_on_the_file(toy, tmp_path):
+    toy.write_h5ad(tmp_path / "new.h5ad")
+    with pytest.raises(ValueError, match="of ours"), open_cells(tmp_path / "new.h5ad"):
+        raise ValueError("of ours")
 
 
 def test_a_file_cut_short_is_refused(tmp_path):

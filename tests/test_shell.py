@@ -138,6 +138,61 @@ def test_predict_names_the_panel_genes_that_new_data_lack(capsys, tmp_path):
     assert not (tmp_path / "x.csv").exists()
 
 
+def test_predict_tells_what_missing_genes_cost_before_and_after_they_are_averaged(capsys, tmp_path):
+    adata, gone = make_toy(), finished().panel.genes[0]
+    adata[:, adata.var_names != gone].copy().write_h5ad(tmp_path / "new.h5ad")
+    command = ["predict", str(save(finished())), str(tmp_path / "new.h5ad"), "--out", str(tmp_path / "x.csv")]
+    assert main(command) == 2
+    assert f"missing {gone}: Without {gone} " in capsys.readouterr().out
+    assert main([*command, "--impute"]) == 0
+    said = capsys.readouterr()
+    assert f"missing {gone}: Without {gone} " in said.out
+    assert f"warning: {gone} is missing and taken as average." in said.err
+
+
+def test_predict_judges_against_labels_of_the_new_cells(data, capsys, tmp_path):
+    folder, out = str(save(finished())), str(tmp_path / "x.csv")
+    assert main(["predict", folder, data, "--out", out, "--truth", "cell_type=cell_type"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"cell_type +macro-F1 +\d\.\d{3} +\d\.\d{3}", text)
+    assert re.search(r"cell_type +Mono +\d\.\d{3} +\d\.\d{3}", text)
+    assert "condition            " not in text.partition("Against the labels")[2]
+    line = refused(capsys, "predict", folder, data, "--out", tmp_path / "y.csv", "--truth", "cell_type=donor")
+    assert line.startswith("Column “donor” holds none of the model's labels for cell_type.")
+    assert not (tmp_path / "y.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [(["--truth", "cell_type"], "“cell_type” is not TASK=OBS"), (["--threshold", "2"], "“2” is not a probability")],
+)
+def test_predict_options_that_make_no_sense_exit_with_two(option, sentence, data, capsys, tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", "x", data, "--out", str(tmp_path / "x.csv"), *option])
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_predict_writes_a_copy_of_the_file_with_its_answers_in_obs(data, capsys, tmp_path):
+    out = tmp_path / "out.h5ad"
+    assert main(["predict", str(save(finished())), data, "--out", str(out)]) == 0
+    assert list(anndata.read_h5ad(out).obs["yoto cell_type"].cat.categories) == ["B", "Mono", "NK", "T"]
+    capsys.readouterr()
+    assert refused(capsys, "predict", save(finished()), data, "--out", tmp_path / "x.txt").startswith(
+        "--out x.txt is neither .csv nor .h5ad."
+    )
+
+
+def test_export_writes_a_model_that_predict_takes(data, capsys, tmp_path):
+    path, out = tmp_path / "panel.yoto", tmp_path / "x.csv"
+    assert main(["export", str(save(finished())), "--out", str(path)]) == 0
+    assert main(["predict", str(path), data, "--out", str(out)]) == 0
+    assert len(pd.read_csv(out)) == 300
+    path.write_bytes(path.read_bytes()[:900])
+    capsys.readouterr()
+    assert refused(capsys, "predict", path, data, "--out", out).startswith("panel.yoto is cut short or damaged.")
+
+
 def test_predict_into_a_folder_that_is_not_there_is_refused(data, capsys, tmp_path):
     line = refused(capsys, "predict", save(finished()), data, "--out", tmp_path / "no" / "x.csv")
     assert line.startswith(f"{tmp_path / 'no'} cannot be written (No such file or directory).")
