@@ -1,6 +1,7 @@
 """The app in a real browser on a real server: first visits, the whole walk, refresh, stop, and nothing from outside."""
 
 import os
+import pickle
 import re
 import shutil
 import socket
@@ -12,13 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
 
 from pages.ui import nav
 from tests.conftest import make_toy
-from tests.shared_runs import CONDITION, PATIENCE, config_for, toy_dataset, toy_on_disk
+from tests.shared_runs import CONDITION, PATIENCE, TYPE, config_for, finished, save, toy_dataset, toy_on_disk
 from yoto_core.config import EvaluationConfig, TaskConfig
 from yoto_core.data.reading import read_dataset
 from yoto_core.store import runs
@@ -274,6 +276,49 @@ def test_a_killed_run_is_seen_without_a_refresh(page, server, home):
     ).wait_for()
 
 
+def test_an_exported_model_labels_new_cells_on_another_day(page, server, home, tmp_path):
+    run, new = finished(config_for(TYPE, panel_size=4)), make_toy(cells=120, seed=8)
+    new.write_h5ad(tmp_path / "new.h5ad")
+    (tmp_path / "bad.yoto").write_bytes(pickle.dumps({"panel": 1}))
+    visit(page, f"{server.url}/predict?run={save(run).name}")
+    with page.expect_download() as waiting:
+        press(page, "Model (.yoto)")
+    waiting.value.save_as(tmp_path / "panel.yoto")
+
+    visit(page, f"{server.url}/predict")  # as a colleague would, without the run
+    page.get_by_text("Load an exported model (.yoto)").click()
+    places = page.locator("input[type=file]")
+    places.nth(0).set_input_files(tmp_path / "bad.yoto")
+    page.get_by_text("bad.yoto is a pickle, which can run code; it is not opened.").wait_for()
+    places.nth(0).set_input_files(tmp_path / "panel.yoto")
+    page.get_by_text("4 genes for cell_type, made from toy.h5ad").wait_for()
+    places.nth(1).set_input_files(tmp_path / "new.h5ad")
+    page.get_by_text("4 of 4 panel genes are there: 4 by symbol.").wait_for()
+    expected = run.predict(new)
+    unsure = int((expected["cell_type probability"] < 0.5).sum())
+    page.get_by_text(f"{unsure} of 120 cells").wait_for()
+    page.get_by_text("On the new cells a threshold of 0.50 labels").wait_for()
+    page.locator(".js-plotly-plot").nth(4).wait_for()  # trade-off, shift, two confusions, certainty
+    assert not messages(settled(page))
+
+    page.get_by_role("link", name="Runs").click()
+    title(page, "Runs")
+    page.get_by_role("link", name="Predict").click()
+    title(page, "Predict")
+    page.get_by_text("Labelling new.h5ad").wait_for()
+    page.reload()
+    page.get_by_text("On the new cells a threshold of 0.50 labels").wait_for()
+    settled(page)
+    with page.expect_download() as waiting:
+        press(page, "Predictions (CSV)")
+    table = pd.read_csv(waiting.value.path(), index_col="cell")
+    assert (table["cell_type"] == expected["cell_type"].astype(str)).all()
+    with page.expect_download() as waiting:
+        press(page, "New cells with predictions (.h5ad)")
+    labelled = anndata.read_h5ad(waiting.value.path())
+    assert (labelled.obs["yoto cell_type"].astype(str) == expected["cell_type"].astype(str)).all()
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -327,14 +372,18 @@ def test_text_from_files_is_never_rendered(page, server, home, tmp_path):
     page.get_by_text("What is in it").wait_for()
     press(settled(page), "Design a panel")
     title(page, "Design")
+    cells = re.search("data=([0-9a-f]+)", page.url)[1]
     config = config_for(TaskConfig(obs=adata.obs.columns[0]), CONDITION, panel_size=4)
     config = replace(config, genes=replace(config.genes, include=tuple(adata.var_names[:2])))
     folder = launched(config, path=path)
     visit(page, f"{server.url}/train?run={folder.name}")
     badge(page, "Done")
-    for place, heading in (("panel", "Panel"), ("metrics", "Metrics"), ("train", "Train"), ("data", "Data")):
-        visit(page, f"{server.url}/{place if place != 'data' else ''}?run={folder.name}")
+    places = ("panel", "Panel"), ("metrics", "Metrics"), ("predict", "Predict"), ("train", "Train"), ("data", "Data")
+    for place, heading in places:
+        visit(page, f"{server.url}/{place if place != 'data' else ''}?run={folder.name}&cells={cells}")
         title(page, heading)
+        if place == "predict":
+            page.get_by_text("Can its certainty be believed on the new cells?").wait_for()
         if place == "metrics":
             page.locator(".js-plotly-plot").last.wait_for()
         assert page.evaluate("window.hacked") is None
