@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import messages, nav, predict_views, truth_views
+from pages.ui import labelling, messages, nav, predict_views, truth_views
 
 nav.ensure_router()
 nav.header("Predict")
@@ -17,7 +17,7 @@ with right, messages.errors_shown():
 st.subheader("The panel's genes in the new data", anchor=False)
 with messages.errors_shown():
     asked = predict_views.genes(saved, version, cells)
-    labelled = predict_views.label(asked)
+    labelled = labelling.label(asked)
 
 st.subheader("Labels", anchor=False)
 messages.show_findings(labelled.findings)

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from tests.shared_runs import AGE, CONDITION, TYPE, chosen, config_for
-from yoto_core.model.calibration import calibrated, expected_error, fit_temperature, trade_off, trade_off_sentence
+from yoto_core.model.calibration import calibrated, fit_temperature, trade_off, trade_off_sentence
 from yoto_core.model.panel_model import tempered
+from yoto_core.plots.calibration import calibration_error, calibration_table
 
 
 def planted(temperature, *, cells=20_000, classes=4):
@@ -27,7 +28,12 @@ def test_the_planted_temperature_is_found(temperature):
 def test_calibration_brings_stated_probabilities_to_the_share_that_is_right():
     probabilities, true = planted(3.0)
     mended = tempered(probabilities, fit_temperature(probabilities, true))
-    before, after = (expected_error(p.max(1), p.argmax(1) == true) for p in (probabilities, mended))
+
+    def error(p):
+        answers = {"t true": true, "t predicted": p.argmax(1), "t probability": p.max(1)}
+        return calibration_error(calibration_table(pd.DataFrame(answers), "t"))
+
+    before, after = error(probabilities), error(mended)
     assert before > 0.1
     assert after < 0.02
 

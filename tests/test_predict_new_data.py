@@ -386,6 +386,14 @@ def test_labels_the_model_does_not_know_are_counted_and_left_out(plain):
     assert found.scores["cells"].iloc[0] == 75
 
 
+def test_true_numbers_may_be_stored_as_categories_of_text(plain):
+    new = make_toy(cells=60, seed=7)
+    new.obs["years"] = pd.Categorical(new.obs["age"].astype(str))
+    found = labelled(plain, new)
+    one, other = (judge(plain.run.model, found, {"age": column}).scores["value"] for column in ("age", "years"))
+    assert list(one) == list(other)
+
+
 def test_a_column_without_any_known_label_is_no_truth_and_refused_when_named(plain):
     new = make_toy(cells=40, seed=7)
     new.obs["cell_type"] = "unheard of"

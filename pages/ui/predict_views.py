@@ -123,11 +123,6 @@ def genes(saved: SavedModel, version: str, cells: str) -> Question:
     return Question(saved, version, cells, matrix, impute)
 
 
-def label(asked: Question) -> Labelled:
-    """The answers, with a bar while they are made."""
-    return labelling.label(asked)
-
-
 def choose_task(tasks: tuple[str, ...]) -> str:
     """Which task is shown."""
     if len(tasks) == 1:
@@ -197,7 +192,7 @@ def _models() -> dict[str, str]:
     opened = state.run_folder()
     if opened is not None and (opened / "panel.csv").exists() and opened.name not in {row.run_id for row in rows}:
         rows.insert(0, history_row(opened))
-    names = {**state.uploaded_models(), **{row.run_id: f"{row.name}, {row.data}, {_day(row)}" for row in rows}}
+    names = {**state.uploaded_models(), **{row.run_id: f"{row.name}, {_day(row)}" for row in rows}}
     # The browser sends back the name, so two that look the same must differ.
     return dict(zip(names, unique_names(list(names.values())), strict=True))
 

@@ -48,17 +48,6 @@ def fit_temperature(probabilities_BC: np.ndarray, true_B: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-def expected_error(probability_B: np.ndarray, right_B: np.ndarray, *, bins: int = 10) -> float:
-    """Expected calibration error (0 to 1): how far stated probabilities lie from the share that is right, bin by bin."""
-    place = np.minimum((probability_B * bins).astype(int), bins - 1)
-    cells = np.bincount(place, minlength=bins)
-    gap = np.abs(
-        np.bincount(place, weights=probability_B, minlength=bins)
-        - np.bincount(place, weights=right_B.astype(float), minlength=bins)
-    )
-    return float(gap.sum() / max(cells.sum(), 1))
-
-
 def trade_off(predictions: pd.DataFrame, task: str) -> pd.DataFrame:
     """What a threshold on the probability gives on held-out cells: threshold, coverage, accuracy, cells.
 

@@ -118,7 +118,7 @@ def _side_by_side(held_out: pd.DataFrame, new: pd.DataFrame, keys: list[str], fi
 
 def _target(head: Head, column: pd.Series, name: str) -> tuple[Target, list[Finding]]:
     if not head.classes:
-        numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        numbers = pd.to_numeric(column.astype(object), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         if np.isfinite(numbers).sum() < 2:
             raise DataError(
                 f"Column “{name}” holds no numbers to compare {head.task} with.", hint="Name another column."

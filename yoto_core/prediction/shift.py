@@ -11,7 +11,6 @@ from yoto_core.evaluation.reference import HIGH, LOW, RARE, Reference, panel_sha
 from yoto_core.model.panel_model import PanelModel
 
 MANY_OUT = 0.10  # share of cells out of range from which the labels deserve doubt
-FAR = 1.0  # training standard deviations
 
 
 @dataclass(frozen=True)
