@@ -175,12 +175,6 @@ def test_the_scaled_pbmc_that_ships_with_scanpy_is_read_from_raw():
     data = from_anndata(adata)
     assert (data.chosen, data.kind, data.n_genes) == ("raw.X", "log-normalised", 765)
     assert {verdict.name: verdict.kind for verdict in data.verdicts}["X"] == "scaled"
-    path = Path(scanpy.__file__).parent / "datasets" / "10x_pbmc68k_reduced.h5ad"
-    if path.is_file():
-        with pytest.raises(
-            DataError, match=r"was written by an anndata older than 0\.7\. Save it again with adata\.write_h5ad"
-        ):
-            read_dataset(path)
 
 
 # --- names
@@ -213,11 +207,12 @@ def test_two_columns_of_one_name_are_refused(toy):
 
 @pytest.mark.parametrize("name", HARD_NAMES, ids=lambda name: name[:10])
 def test_any_column_gene_and_class_name_is_kept_as_it_is(name, toy, read):
-    toy.obs[name] = [name, "other"] * (CELLS // 2)
+    column = name.replace("/", "|")  # HDF5 takes no / in the name of a column
+    toy.obs[column] = [name, "other"] * (CELLS // 2)
     toy.var_names = [name, *GENES[1:]]
     data = read(toy)
     assert data.genes.symbols[0] == name
-    assert set(data.obs[name].astype(str)) == {name, "other"}
+    assert set(data.obs[column].astype(str)) == {name, "other"}
 
 
 # --- labels of every type

@@ -4,6 +4,7 @@ Only the chosen matrix is read, and a dense one is turned sparse a few thousand 
 """
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,8 +93,8 @@ def from_anndata(adata: anndata.AnnData, *, matrix: str = "auto", name: str = "A
     """The same record from an AnnData object (shape `n_obs` × `n_vars`, rows are cells)."""
     if adata.isbacked:
         adata = adata.to_memory()
-    layers = {f"layers/{key}": (value, adata.var) for key, value in adata.layers.items()}
-    found = dict(layers)
+    # From anndata 0.13 on, X is a layer too, under no name.
+    found = {f"layers/{key}": (value, adata.var) for key, value in adata.layers.items() if key is not None}
     if adata.raw is not None:
         found["raw.X"] = (adata.raw.X, adata.raw.var)
     if adata.X is not None:
@@ -122,7 +123,9 @@ def h5ad_contents(file: h5py.File, *, matrix: str, name: str) -> Contents:
 
 def _read(element: h5py.Group | h5py.Dataset, name: str) -> Any:
     try:
-        return read_elem(element)
+        with warnings.catch_warnings():  # whether the form is old is said by us, where it matters
+            warnings.filterwarnings("ignore", message=".*was written without encoding metadata")
+            return read_elem(element)
     except Exception as error:  # whatever anndata says to these bytes, they cannot be read
         raise damaged(name, error) from error
 
