@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import downloads, explored, gene_views, messages, nav, state
+from pages.ui import explored, gene_views, messages, nav, state
 from yoto_core import report
 
 nav.ensure_router()
@@ -17,12 +17,13 @@ st.subheader(f"{run.panel.panel_size:,} genes", anchor=False)
 st.text(report.describe_design(run.config))
 for sentence in report.verdicts(run):
     st.text(sentence)
+for note in report.metric_notes(run):
+    st.caption(note)
 
 profiles = None
 with messages.errors_shown(stop=False):
     profiles = explored.profiles()
 gene = gene_views.gene_table(run, profiles)
-downloads.panel_buttons(run, state.run_folder())
 
 if profiles is not None:
     card, patterns, redundancy = st.tabs(

@@ -114,9 +114,9 @@ def _shown(value: object) -> str:
 
 METRIC_HELP = {
     "macro_f1": "Macro-F1 (0 to 1) is the mean over classes of the balance between finding a class's cells and not"
-    " claiming others': rare classes count as much as common ones. Bars are 95 % intervals over held-out cells.",
+    " claiming others': rare classes count as much as common ones.",
     "r2": "R² is the share of the number's spread among held-out cells that is predicted: 1 is perfect, 0 no better than"
-    " always answering the mean. Bars are 95 % intervals over held-out cells.",
+    " always answering the mean.",
 }
 
 
@@ -173,6 +173,11 @@ def verdicts(run: Run) -> tuple[str, ...]:
     if run.evaluation is None:
         return ("The scores were not measured: the run was stopped or is still at it.",)
     return tuple(verdict(run, task.obs) for task in run.config.tasks)
+
+
+def metric_notes(run: Run) -> tuple[str, ...]:
+    """What the headline scores of the run's tasks mean, each said once."""
+    return tuple(METRIC_HELP[HEADLINE[kind]] for kind in dict.fromkeys(task.kind for task in run.config.tasks))
 
 
 def all_scores(scores: pd.DataFrame, task: str) -> pd.DataFrame:

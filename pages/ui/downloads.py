@@ -9,39 +9,35 @@ import streamlit as st
 
 from yoto_core.pipeline import Run
 from yoto_core.plots import vector
+from yoto_core.plots.style import Theme
 from yoto_core.store import export
 
 
-def panel_buttons(run: Run, folder: Path) -> None:
-    """The gene list as CSV and text, and the cells cut down to the panel."""
+def panel_buttons(run: Run, folder: Path, table: pd.DataFrame) -> None:
+    """The genes as the table that is shown and as plain text, and the cells cut down to the panel."""
     name = f"yoto_panel_{run.panel.panel_size}"
     with st.container(horizontal=True):
-        _button("Gene table (CSV)", lambda: run.panel_table.to_csv(index=False), f"{name}.csv", "text/csv")
-        _button("Symbols (text)", lambda: "\n".join(run.panel.genes) + "\n", f"{name}.txt", "text/plain")
-        _button("Cells × panel (.h5ad)", lambda: export.panel_h5ad(run, folder), f"{name}.h5ad", "application/x-hdf5")
-
-
-def file_button(label: str, make: Callable[[], str | bytes], file_name: str, mime: str) -> None:
-    """Any file, made when it is asked for."""
-    _button(label, make, file_name, mime)
+        file_button("Gene table (CSV)", lambda: table.to_csv(index=False), f"{name}.csv", "text/csv")
+        file_button("Symbols (text)", lambda: "\n".join(run.panel.genes) + "\n", f"{name}.txt", "text/plain")
+        file_button("Cells × panel (.h5ad)", lambda: export.panel_h5ad(run, folder), f"{name}.h5ad", "application/x-hdf5")
 
 
 def table_button(label: str, table: pd.DataFrame, file_name: str) -> None:
     """A table as CSV."""
-    _button(label, lambda: table.to_csv(index=False), file_name, "text/csv")
+    file_button(label, lambda: table.to_csv(index=False), file_name, "text/csv")
 
 
-def figure_buttons(figure: go.Figure, table: pd.DataFrame | None, name: str) -> None:
-    """A figure as SVG, PDF and PNG, and the table behind it as CSV."""
+def figure_buttons(draw: Callable[[Theme], go.Figure], table: pd.DataFrame, name: str) -> None:
+    """A figure as SVG, PDF and PNG on white ground, and the table behind it as CSV."""
     kinds = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
     with st.container(horizontal=True, gap="small"):
-        if table is not None:
-            _button("CSV", lambda: table.to_csv(index=False), f"{name}.csv", "text/csv")
+        file_button("CSV", lambda: table.to_csv(index=False), f"{name}.csv", "text/csv")
         for form, mime in kinds.items():
-            _button(form.upper(), lambda form=form: vector.draw(figure, form), f"{name}.{form}", mime)
+            file_button(form.upper(), lambda form=form: vector.draw(draw("light"), form), f"{name}.{form}", mime)
 
 
-def _button(label: str, make: object, file_name: str, mime: str) -> None:
+def file_button(label: str, make: Callable[[], str | bytes], file_name: str, mime: str) -> None:
+    """Any file, made when it is asked for."""
     st.download_button(
         label,
         make,

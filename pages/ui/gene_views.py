@@ -2,14 +2,18 @@
 
 import streamlit as st
 
-from pages.ui import downloads, explored, messages, state
+from pages.ui import charts, downloads, explored, messages, state
 from yoto_core import report
 from yoto_core.data.genes import FAMILIES
+from yoto_core.evaluation.reference import cost_sentence
 from yoto_core.explore.profiles import REDUNDANT, Profiles, redundant_pairs
+from yoto_core.explore.sentences import outside_sentence
 from yoto_core.pipeline import Run
 from yoto_core.plots.genes import (
+    CORRELATED,
     class_table,
     correlation_figure,
+    correlation_table,
     dot_figure,
     heat_figure,
     violin_figure,
@@ -17,84 +21,76 @@ from yoto_core.plots.genes import (
 )
 from yoto_core.plots.maps import Paint, map_table, single_figure
 
-QUIET = {"displayModeBar": False}
 TWO = st.column_config.NumberColumn(format="%.2f")
+WIDE = 12  # classes from which the spread of a gene needs the whole width
 
 
 def gene_table(run: Run, profiles: Profiles | None) -> str:
-    """The panel as a table to sort, search and choose from; returns the chosen gene, or the first one shown."""
+    """The panel as a table to sort, search, choose from and download; returns the chosen gene, or the first one shown."""
     wanted = st.text_input("Find a gene", placeholder="symbol or Ensembl id", key="find")
-    table = report.find_rows(run.panel_table, wanted).reset_index(drop=True)
-    if table.empty:
-        st.info("No gene of the panel has this symbol or id.", icon=":material/search_off:")
-        return run.panel.genes[0]
+    whole = run.panel_table
     if profiles is not None:
-        table = table.merge(profiles.genes, on="gene", how="left")
-        table["families"] = [_families(names) for names in table["families"].fillna("")]
-    chosen = st.dataframe(
-        table, hide_index=True, width="stretch", height=min(38 + 35 * max(1, len(table)), 460), key="genes",
-        on_select="rerun", selection_mode="single-row", column_config=_columns(),
-        column_order=[
-            "rank", "gene", "gene_id", "best_class", "best_percent", "best_mean", "highest_mean", "detection", "tasks",
-            "stability", "score", "families", "reason",
-        ],
-        alt="The genes of the panel, best first",
-    )["selection"]["rows"]  # fmt: skip
+        whole = whole.merge(profiles.genes, on="gene", how="left")
+        whole["families"] = [_families(names) for names in whole["families"].fillna("")]
+    table = report.find_rows(whole, wanted).reset_index(drop=True)
+    chosen = []
+    if table.empty:
+        said = "No gene of the panel has this symbol or id."
+        st.info(messages.plain(outside_sentence(profiles, wanted) if profiles else said), icon=":material/search_off:")
+    else:
+        columns = [name for name in _columns() if name in table and (whole[name] != "").any()]
+        chosen = st.dataframe(
+            table, hide_index=True, width="stretch", height=min(38 + 35 * len(table), 460), key="genes",
+            on_select="rerun", selection_mode="single-row", column_config=_columns(), column_order=columns,
+            alt="The genes of the panel, best first",
+        )["selection"]["rows"]  # fmt: skip
+    downloads.panel_buttons(run, state.run_folder(), whole)
+    if table.empty:
+        return run.panel.genes[0]
     return table["gene"][chosen[0] if chosen and chosen[0] < len(table) else 0]
 
 
 def card(run: Run, profiles: Profiles, gene: str) -> None:
-    """One gene: why it is here, where it is expressed, and what could stand in for it."""
+    """One gene: why it is here, what is lost without it, where it is expressed, and what could stand in for it."""
     row = run.panel_table.set_index("gene").loc[gene]
-    about = profiles.genes.set_index("gene").loc[gene]
+    best_task = profiles.genes.set_index("gene")["best_task"][gene]
     st.subheader(messages.plain(gene), anchor=False)
     st.text(f"Rank {row['rank']} of {run.panel.panel_size:,}" + (f" · {row['gene_id']}" if row["gene_id"] else ""))
     st.text(row["reason"])
-    tasks = [task.obs for task in run.config.tasks if explored.classes_of(run, task.obs)]
-    maps = explored.maps_or_none()
+    if run.evaluation is not None and len(run.evaluation.costs):
+        st.text(cost_sentence(run.evaluation.costs, gene))
+    task = _classes_input(run, "By class of", f"card_{gene}", first=best_task)
+    above = st.container()
     left, right = st.columns(2, gap="large")
-    if tasks:
+    if task:
+        with above if len(explored.classes_of(run, task)) > WIDE else left:
+            _spread(run, gene, task)
         with left:
-            start = about["best_task"] if about["best_task"] in tasks else tasks[0]
-            task = start
-            if len(tasks) > 1:
-                task = st.segmented_control(
-                    "By class of", tasks, default=start, required=True, format_func=messages.plain, key=f"card_{gene}"
-                )
-            _by_class(run, profiles, gene, task)
+            _class_figures(profiles, gene, task)
     with right:
-        if maps is not None:
-            table = map_table(maps.cells[["panel_x", "panel_y"]].to_numpy(), maps.cells[["all_x", "all_y"]].to_numpy(), Paint(gene, maps.expression[gene]))  # fmt: skip
-            st.caption("On the map of all candidate genes")
-            st.plotly_chart(
-                single_figure(table, gene, state.theme()), key=f"card_map_{gene}", config=QUIET,
-                alt=messages.plain(f"Expression of {gene} on the map"),
-            )  # fmt: skip
+        _on_the_map(gene)
         _replacements(profiles, gene)
 
 
 def patterns(run: Run, profiles: Profiles) -> None:
     """All panel genes across the classes of one task, as dots or as a heat map."""
-    tasks = [task.obs for task in run.config.tasks if explored.classes_of(run, task.obs)]
-    if not tasks:
-        st.info("This run predicts numbers only: there are no classes to show genes in.", icon=":material/info:")
-        return
     first, second = st.columns(2)
     with first:
         kind = st.segmented_control("Figure", ["Dots", "Heat map"], default="Dots", required=True, key="pattern_kind")
-    task = tasks[0]
-    if len(tasks) > 1:
-        with second:
-            task = st.segmented_control(
-                "Classes of", tasks, default=tasks[0], required=True, format_func=messages.plain, key="pattern_task"
-            )
+    with second:
+        task = _classes_input(run, "Classes of", "pattern_task")
+    if not task:
+        st.info("This run predicts numbers only: there are no classes to show genes in.", icon=":material/info:")
+        return
     table = class_table(profiles.classes, task, list(run.panel.genes))
-    figure = (dot_figure if kind == "Dots" else heat_figure)(table, state.theme())
-    st.plotly_chart(figure, key="patterns", config=QUIET, alt="Panel genes across classes")
-    st.caption(
-        "Training cells. Classes that look alike stand together; genes are ordered by the class in which they are highest."
-    )
-    downloads.figure_buttons(figure, table, f"yoto_genes_{report.file_safe(task)}")
+    figure = dot_figure if kind == "Dots" else heat_figure
+    size = " The larger a dot, the more cells of the class express the gene." if kind == "Dots" else ""
+    charts.chart(
+        lambda theme: figure(table, theme), key="patterns", alt="Panel genes across classes",
+        table=table, name=f"yoto_genes_{report.file_safe(task)}",
+        caption=f"Training cells.{size} The darker, the nearer the class's mean is to the highest one of that gene. Classes"
+        " that look alike stand together; genes are ordered by the class in which they are highest.",
+    )  # fmt: skip
 
 
 def redundancy(run: Run, profiles: Profiles) -> None:
@@ -110,27 +106,64 @@ def redundancy(run: Run, profiles: Profiles) -> None:
         )
         names = {"keep": "Keep", "drop": "Could do without", "correlation": "Correlation"}
         st.dataframe(pairs.rename(columns=names), hide_index=True, column_config={"Correlation": TWO})
-    figure = correlation_figure(profiles.correlations, state.theme())
-    st.plotly_chart(figure, key="correlations", config=QUIET, alt="Correlation of every two panel genes")
-    st.caption("Pearson correlation of log expression over all training cells; genes that go together stand together.")
-    downloads.figure_buttons(figure, profiles.correlations.reset_index(names="gene"), "yoto_gene_correlations")
+        downloads.table_button("Pairs (CSV)", pairs, "yoto_gene_pairs.csv")
+    table = correlation_table(profiles.correlations)
+    few = f" Shown are the {CORRELATED} genes that are most like another one." if run.panel.panel_size > CORRELATED else ""
+    charts.chart(
+        lambda theme: correlation_figure(table, theme), key="correlations", alt="Correlation of every two panel genes",
+        table=profiles.correlations.reset_index(names="gene"), name="yoto_gene_correlations",
+        caption=f"Pearson correlation of log expression over all training cells; genes that go together stand together.{few}",
+    )  # fmt: skip
 
 
-def _by_class(run: Run, profiles: Profiles, gene: str, task: str) -> None:
+def _classes_input(run: Run, label: str, key: str, first: str = "") -> str:
+    """A task that has classes; asked only where there are several, "" where there is none."""
+    tasks = [task.obs for task in run.config.tasks if explored.classes_of(run, task.obs)]
+    start = first if first in tasks else next(iter(tasks), "")
+    if len(tasks) < 2:
+        return start
+    return st.segmented_control(label, tasks, default=start, required=True, format_func=messages.plain, key=key)
+
+
+def _spread(run: Run, gene: str, task: str) -> None:
     maps = explored.maps_or_none()
-    classes = explored.classes_of(run, task)
+    if maps is None:
+        return
+    table = violin_table(maps.expression[gene], maps.cells[f"{task} true"])
+    colors = explored.colors(run, task, explored.classes_of(run, task))
+    charts.chart(
+        lambda theme: violin_figure(table, colors, theme), key=f"violin_{gene}", alt=f"Expression of {gene} by class of {task}",
+        table=table, name=f"yoto_{report.file_safe(gene)}_{report.file_safe(task)}",
+        caption="log(1 + transcripts per 10,000), the class with the highest mean first; the line in a shape is its mean.",
+    )  # fmt: skip
+
+
+def _class_figures(profiles: Profiles, gene: str, task: str) -> None:
     here = profiles.classes[(profiles.classes["gene"] == gene) & (profiles.classes["task"] == task)]
-    if maps is not None:
-        table = violin_table(maps.expression[gene], maps.cells[f"{task} true"])
-        figure = violin_figure(table, explored.colors(run, task, classes), state.theme())
-        st.plotly_chart(
-            figure, key=f"violin_{gene}", config=QUIET, alt=messages.plain(f"Expression of {gene} by class of {task}")
-        )
-        downloads.figure_buttons(figure, table, f"yoto_{report.file_safe(gene)}_{report.file_safe(task)}")
-    names = {"class": "Class", "mean": "Mean", "percent": "% of cells", "cells": "Cells"}
-    widths = {"Mean": TWO, "% of cells": st.column_config.NumberColumn(format="%.0f")}
+    names = {"class": "Class", "mean": "Mean", "percent": "% of cells", "cells": "Training cells"}
+    widths = {
+        "Mean": TWO,
+        "% of cells": st.column_config.NumberColumn(format="%.0f", help="Cells of the class that express the gene."),
+        "Training cells": st.column_config.NumberColumn(format="localized"),
+    }
     shown = here.sort_values("mean", ascending=False)[list(names)].rename(columns=names)
-    st.dataframe(shown, hide_index=True, width="stretch", column_config=widths, height=min(38 + 35 * len(shown), 250))
+    st.dataframe(
+        shown, hide_index=True, width="stretch", column_config=widths, height=min(38 + 35 * max(1, len(shown)), 400),
+        alt=f"Expression of {gene} in every class",
+    )  # fmt: skip
+
+
+def _on_the_map(gene: str) -> None:
+    maps = explored.maps_or_none()
+    if maps is None:
+        return
+    every, panel = (maps.cells[[f"{name}_x", f"{name}_y"]].to_numpy() for name in ("all", "panel"))
+    table = map_table(every, panel, Paint(gene, maps.expression[gene]))
+    st.caption("On the map of all candidate genes")
+    charts.chart(
+        lambda theme: single_figure(table, gene, theme), key=f"card_map_{gene}", alt=f"Expression of {gene} on the map",
+        table=table, name=f"yoto_{report.file_safe(gene)}_map",
+    )  # fmt: skip
 
 
 def _replacements(profiles: Profiles, gene: str) -> None:
@@ -139,9 +172,11 @@ def _replacements(profiles: Profiles, gene: str) -> None:
         return
     st.caption("Nearest replacements outside the panel, should its probe fail")
     names = {"other": "Gene", "other_id": "Ensembl id", "correlation": "Correlation"}
+    shown = here[[name for name in names if name != "other_id" or (here[name] != "").any()]]
     st.dataframe(
-        here[list(names)].rename(columns=names), hide_index=True, width="stretch", column_config={"Correlation": TWO}
-    )
+        shown.rename(columns=names), hide_index=True, width="stretch", column_config={"Correlation": TWO},
+        alt=f"Genes that could replace {gene}",
+    )  # fmt: skip
 
 
 def _families(names: str) -> str:
@@ -149,19 +184,20 @@ def _families(names: str) -> str:
 
 
 def _columns() -> dict[str, object]:
+    """What is shown of each gene, in this order; a column that is empty for all genes is left out."""
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     return {
-        "rank": number("Rank", width="small"),
+        "rank": number("Rank", width=50),
         "gene": text("Gene", width="small"),
-        "gene_id": "Ensembl id",
-        "reason": text("Why it is here", width="large"),
-        "tasks": text("Needed for", help="Tasks whose score falls when this gene alone is missing."),
+        "gene_id": text("Ensembl id"),
         "best_class": text("Highest in", help="Of the task whose classes explain most of the gene's spread."),
-        "best_mean": number("Mean there", format="%.2f", help="Mean of log(1 + transcripts per 10,000)."),
-        "best_percent": number("% there", format="%.0f", help="Cells of that class that express it."),
-        "highest_mean": number("Highest mean", format="%.2f", help="In any class of any task: very high genes crowd an image."),
-        "detection": number("% of all", format="%.0f", help="Training cells that express it."),
-        "stability": number("Stability", format="%.2f", help="Share of the replicas that would keep it."),
-        "score": number("Score", format="%.2f", help="The model's score of the gene."),
+        "tasks": text("Needed for", help="Tasks whose score falls when this gene alone is missing."),
+        "best_percent": number("% there", format="%.0f", width=65, help="Cells of that class that express it."),
+        "best_mean": number("Mean there", format="%.2f", width=85, help="Mean of log(1 + transcripts per 10,000)."),
+        "highest_mean": number("Highest mean", format="%.2f", width=95, help="In any class of any task: very high genes crowd an image."),
+        "detection": number("% of all", format="%.0f", width=65, help="Training cells that express it."),
+        "stability": number("Stability", format="%.2f", width=70, help="Share of the replicas that would keep it."),
+        "score": number("Score", format="%.2f", width=60, help="The model's score of the gene: the order of the ranks."),
         "families": text("Flags", help="Families that panel designers often leave out."),
+        "reason": text("Why it is here", width="large"),
     }  # fmt: skip

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import downloads, state
+from pages.ui import charts, downloads
 from yoto_core import report
 from yoto_core.config import TaskConfig
 from yoto_core.evaluation.sizes import suggest
@@ -15,7 +15,6 @@ from yoto_core.plots.scores import rival_figure, rival_table
 from yoto_core.plots.sizes import size_figure, size_table
 from yoto_core.scores.metrics import HEADLINE
 
-QUIET = {"displayModeBar": False}
 THREE = st.column_config.NumberColumn(format="%.3f")
 
 
@@ -28,10 +27,12 @@ def rivals(run: Run, task: TaskConfig) -> None:
     if cost:
         st.text(cost)
     table = rival_table(scores, task.obs)
-    figure = rival_figure(table, f"{metric}, mean of three independent classifiers", state.theme())
-    st.plotly_chart(figure, key="rivals", config=QUIET, alt=f"{metric} per method with intervals")
-    st.caption(report.METRIC_HELP[HEADLINE[task.kind]])
-    downloads.figure_buttons(figure, table, f"yoto_rivals_{report.file_safe(task.obs)}")
+    charts.chart(
+        lambda theme: rival_figure(table, metric, theme), key="rivals", alt=f"{metric} per method with intervals",
+        table=table, name=f"yoto_rivals_{report.file_safe(task.obs)}",
+        caption=f"{report.METRIC_HELP[HEADLINE[task.kind]]} Dots are the mean of three independent classifiers, the diamond is"
+        " the model that chose the panel, hollow dots are not panels of this size. Bars are 95 % intervals over held-out cells.",
+    )  # fmt: skip
     with st.expander("All scores", icon=":material/table:"):
         every = report.all_scores(scores, task.obs)
         widths = {"value": THREE, "low": THREE, "high": THREE}
@@ -46,13 +47,12 @@ def sizes(run: Run, task: TaskConfig) -> None:
     table = size_table(run.evaluation.sizes, task.obs)
     st.subheader("How many genes?", anchor=False)
     st.text(suggestion.sentence)
-    figure = size_figure(table, metric, asked, suggestion.size, state.theme())
-    st.plotly_chart(figure, key="sizes", config=QUIET, alt=f"{metric} on held-out cells for every panel size")
-    st.caption(
-        "The full line is YOTO's own model, from one training, with its 95 % interval; dotted lines are panels judged by a"
-        " logistic regression trained anew for each."
-    )
-    downloads.figure_buttons(figure, table, f"yoto_sizes_{report.file_safe(task.obs)}")
+    charts.chart(
+        lambda theme: size_figure(table, metric, asked, suggestion.size, theme), key="sizes",
+        alt=f"{metric} on held-out cells for every panel size", table=table, name=f"yoto_sizes_{report.file_safe(task.obs)}",
+        caption="The full line is YOTO's own model, from one training, with its 95 % interval; dotted lines are panels judged"
+        " by a logistic regression trained anew for each.",
+    )  # fmt: skip
 
 
 def classes(run: Run, task: TaskConfig) -> None:
@@ -69,14 +69,14 @@ def classes(run: Run, task: TaskConfig) -> None:
     if shares.empty:
         st.info("No held-out cell has a label of this task.", icon=":material/info:")
         return
-    figure = confusion_figure(shares, state.theme(), counts=ordered if kind == "Counts" else None)
-    st.plotly_chart(figure, key="confusion", config=QUIET, alt="Confusion matrix, classes ordered by similarity")
-    st.caption(
-        "Of the held-out cells that truly are of a class (row), the share that the model calls each class (column): rows add"
-        " up to one. Classes that are mistaken for each other stand side by side."
-    )
-    table = (shares if kind == "Shares" else ordered).reset_index(names="true class")
-    downloads.figure_buttons(figure, table, f"yoto_confusion_{name}")
+    counted = ordered if kind == "Counts" else None
+    charts.chart(
+        lambda theme: confusion_figure(shares, theme, counts=counted), key="confusion",
+        alt="Confusion matrix, classes ordered by similarity", name=f"yoto_confusion_{name}",
+        table=(shares if counted is None else counted).reset_index(names="true class"),
+        caption="Of the held-out cells that truly are of a class (row), the share that the model calls each class (column):"
+        " rows add up to one. Classes that are mistaken for each other stand side by side.",
+    )  # fmt: skip
 
 
 def calibration(run: Run, task: TaskConfig) -> None:
@@ -86,10 +86,12 @@ def calibration(run: Run, task: TaskConfig) -> None:
     st.text(calibration_sentence(table))
     if table.empty:
         return
-    figure = calibration_figure(table, state.theme())
-    st.plotly_chart(figure, key="calibration", config=QUIET, alt="Claimed certainty against the share of correct cells")
-    st.caption("Held-out cells in tenths of the certainty that the model claims; the larger the dot the more cells.")
-    downloads.figure_buttons(figure, table, f"yoto_calibration_{report.file_safe(task.obs)}")
+    charts.chart(
+        lambda theme: calibration_figure(table, theme), key="calibration",
+        alt="Claimed certainty against the share of correct cells", table=table,
+        name=f"yoto_calibration_{report.file_safe(task.obs)}",
+        caption="Held-out cells in tenths of the certainty that the model claims; the larger the dot the more cells.",
+    )  # fmt: skip
 
 
 def numbers(run: Run, task: TaskConfig) -> None:
@@ -97,9 +99,11 @@ def numbers(run: Run, task: TaskConfig) -> None:
     st.subheader("Predicted against true", anchor=False)
     table = number_table(run.evaluation.predictions, task.obs)
     st.text(number_sentence(table, task.obs))
-    figure = number_figure(table, state.theme())
-    st.plotly_chart(figure, key="numbers", config=QUIET, alt="Predicted against true numbers of held-out cells")
-    downloads.figure_buttons(figure, table, f"yoto_predictions_{report.file_safe(task.obs)}")
+    charts.chart(
+        lambda theme: number_figure(table, theme), key="numbers", alt="Predicted against true numbers of held-out cells",
+        table=table, name=f"yoto_predictions_{report.file_safe(task.obs)}",
+        caption="One dot per held-out cell; on the dashed line prediction and truth agree.",
+    )  # fmt: skip
 
 
 def _class_table(run: Run, task: TaskConfig, name: str) -> None:

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 
 from yoto_core.explore.embedding import NEIGHBOURS, Maps
+from yoto_core.explore.profiles import Profiles
 
 MERGES = 0.1  # of its own kind nearby that a class must lose before it is said to merge
 CONFUSED = 0.05  # share of a class that must be called another before it is worth a sentence
 WORST = 3
+FEW = 10  # held-out cells below which a share of them is rough
 
 
 def map_sentences(maps: Maps, task: str) -> tuple[str, ...]:
@@ -25,10 +27,23 @@ def map_sentences(maps: Maps, task: str) -> tuple[str, ...]:
         found.append(f"No class of {task} loses more than {MERGES:.0%} of its own kind nearby: none merges.")
     for row in merging.itertuples():
         found.append(
-            f"{row[2]} merges: {row.purity_all:.0%} of its nearest cells are of its own kind by all genes,"
-            f" {row.purity_panel:.0%} by the panel, where {row.mixes_share:.0%} are {row.mixes_with}."
+            f"{row[2]} merges with {row.mixes_with}: {row.purity_all:.0%} of its nearest cells are of its own kind by all"
+            f" genes, {row.purity_panel:.0%} by the panel, where {row.mixes_share:.0%} are {row.mixes_with}."
         )
     return tuple(found)
+
+
+def outside_sentence(profiles: Profiles, name: str) -> str:
+    """Why a search for a symbol or id found nothing in the panel: not chosen, or never a candidate."""
+    candidates = profiles.candidates
+    wanted = name.strip().casefold()
+    rows = candidates[(candidates["gene"].str.casefold() == wanted) | (candidates["gene_id"].str.casefold() == wanted)]
+    if rows.empty:
+        return f"“{name.strip()}” is neither in the panel nor among its {len(candidates):,} candidate genes."
+    gene = rows["gene"].iloc[0]
+    near = profiles.replacements[profiles.replacements["other"] == gene].nlargest(1, "correlation")
+    like = "".join(f" It could replace {row.gene} (correlation {row.correlation:.2f})." for row in near.itertuples())
+    return f"{gene} was a candidate and was not chosen.{like}"
 
 
 def mistakes(confusion: pd.DataFrame) -> pd.DataFrame:
@@ -54,19 +69,23 @@ def mistakes(confusion: pd.DataFrame) -> pd.DataFrame:
 
 
 def mistake_sentences(confusion: pd.DataFrame) -> tuple[str, ...]:
-    """The worst classes and what they are mistaken for."""
+    """The worst classes and what they are mistaken for; classes of few held-out cells only where there are no others."""
     table = mistakes(confusion)
     if table.empty:
         return ("No held-out cell has a label of this task.",)
     if len(table) == 1:
         return (f"The held-out cells hold one class only, {table['class'][0]}: there is nothing to mistake it for.",)
-    worst = table[table["share"] >= CONFUSED].head(WORST)
-    if worst.empty:
-        return ("No class is often taken for another.",)
-    return tuple(
+    rough = table["cells"] < FEW
+    known = table if rough.all() else table[~rough]
+    found = [
         f"{row[1]}: {row.recall:.0%} of its {row.cells:,} held-out cells are found; {row.share:.0%} are taken for {row.mistaken_for}."
-        for row in worst.itertuples()
-    )
+        for row in known[known["share"] >= CONFUSED].head(WORST).itertuples()
+    ]
+    found = found or ["No class is often taken for another."]
+    if rough.any():
+        classes = "1 class has" if rough.sum() == 1 else f"{rough.sum()} classes have"
+        found.append(f"{classes} fewer than {FEW} held-out cells: shares of so few are rough.")
+    return tuple(found)
 
 
 def number_sentence(table: pd.DataFrame, task: str) -> str:

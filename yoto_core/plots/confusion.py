@@ -4,7 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from yoto_core.plots.genes import similar_order
-from yoto_core.plots.style import Theme, literal, styled
+from yoto_core.plots.style import GROUND, Theme, literal, styled
 
 WRITTEN = 16  # classes up to which every number is written into its field
 
@@ -30,13 +30,12 @@ def confusion_figure(table: pd.DataFrame, theme: Theme, *, counts: pd.DataFrame 
     written = len(table.columns) <= WRITTEN
     told = table if counts is None else counts.loc[table.index, table.columns]
     text = told.map(_share if counts is None else _count)
-    low = "#ffffff" if theme == "light" else "#12181d"
     high = "#0b5d8a" if theme == "light" else "#6cc0f0"
     unit = "%{text} of the class" if counts is None else "%{text} cells (%{z:.0%} of the class)"
     figure = go.Figure(
         go.Heatmap(
             z=table.to_numpy(), x=[literal(name) for name in table.columns], y=[literal(name) for name in table.index], zmin=0, zmax=1,
-            colorscale=[[0, low], [1, high]], colorbar={"title": "share", "thickness": 12},
+            colorscale=[[0, GROUND[theme]], [1, high]], colorbar={"title": "share", "thickness": 12},
             text=text.to_numpy(), texttemplate="%{text}" if written else None,
             hovertemplate=f"true %{{y}}<br>predicted %{{x}}<br>{unit}<extra></extra>", xgap=1, ygap=1,
         )

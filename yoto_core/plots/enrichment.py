@@ -1,5 +1,7 @@
 """Gene sets found in a list: how strongly, and with how many genes."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -8,11 +10,13 @@ from yoto_core.plots.style import HIGHLIGHT, MUTED, Theme, ground_scale, literal
 
 SHOWN = 20
 CUTOFF = 0.05
+LONGEST = 44  # letters of a name; what is told on hovering is whole
+IDENTIFIER = re.compile(r" \((GO:\d+)\)$")
 
 
-def term_table(table: pd.DataFrame, shown: int = SHOWN) -> pd.DataFrame:
-    """The best sets, best first: term, library, hits, set_size, share (of the set found), adjusted_p, strength (-log10), genes."""
-    best = table.head(shown).copy()
+def term_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The best 20 sets, best first: term, library, hits, set_size, share (of the set found), adjusted_p, strength (-log10), genes."""
+    best = table.head(SHOWN).copy()
     best["share"] = best["hits"] / best["set_size"].clip(lower=1)
     best["strength"] = -np.log10(best["adjusted_p"].clip(lower=1e-300))
     columns = ["term", "library", "hits", "set_size", "share", "adjusted_p", "strength", "genes"]
@@ -20,7 +24,7 @@ def term_table(table: pd.DataFrame, shown: int = SHOWN) -> pd.DataFrame:
 
 
 def bar_figure(table: pd.DataFrame, theme: Theme) -> go.Figure:
-    """A bar per set, its length -log10 of the corrected p-value; grey below the line of 0.05."""
+    """A bar per set, its length -log10 of the corrected p-value; grey short of the line at 0.05."""
     colors = [HIGHLIGHT[theme] if p <= CUTOFF else MUTED for p in table["adjusted_p"]]
     figure = go.Figure(
         go.Bar(
@@ -29,7 +33,9 @@ def bar_figure(table: pd.DataFrame, theme: Theme) -> go.Figure:
             hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>corrected p %{customdata[2]}<extra></extra>",
         )
     )  # fmt: skip
-    return _terms(figure, table, theme, "−log10 corrected p-value (number: genes found)")
+    if len(table):
+        figure.add_vline(x=-np.log10(CUTOFF), line={"color": MUTED, "width": 1, "dash": "dash"})
+    return _terms(figure, table, theme, "−log10 of the corrected p-value (number: genes found; dashed line: p = 0.05)")
 
 
 def dot_figure(table: pd.DataFrame, theme: Theme) -> go.Figure:
@@ -49,10 +55,18 @@ def dot_figure(table: pd.DataFrame, theme: Theme) -> go.Figure:
     return _terms(figure, table, theme, "share of the set's genes that were found (size: how many)")
 
 
+def short_name(term: str, library: str) -> str:
+    """A set's name as people say it, and its library: "HALLMARK_HYPOXIA" becomes "Hypoxia · Hallmark"."""
+    name = IDENTIFIER.sub("", term)
+    if "_" in name and name == name.upper():
+        name = name.partition("_")[2].replace("_", " ").capitalize()
+    name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1].rstrip()}…"
+    return f"{name} · {library.partition(' (')[0]}"
+
+
 def _names(table: pd.DataFrame) -> list[str]:
-    """Short and distinct: two libraries may use one name."""
-    names = [term.replace("_", " ") if term.isupper() else term for term in table["term"]]
-    names = [name if len(name) <= 60 else f"{name[:59]}…" for name in names]
+    """Short and distinct: two sets of a library may be cut to one name."""
+    names = [short_name(row.term, row.library) for row in table.itertuples()]
     return [literal(name if names.count(name) == 1 else f"{name} {i + 1}") for i, name in enumerate(names)]
 
 

@@ -6,9 +6,12 @@ import plotly.graph_objects as go
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from yoto_core.data.sampling import stratified
-from yoto_core.plots.style import INK, Theme, ground_scale, literal, styled
+from yoto_core.plots.style import GROUND, INK, Theme, ground_scale, literal, styled
 
 VIOLIN_CELLS = 4_000
+ACROSS = 48  # genes whose names can be read side by side; more are written one below the other
+CORRELATED = 60  # genes of a correlation matrix that can be read
+SHARE = "mean, as share of<br>the gene's highest"
 
 
 def similar_order(table: pd.DataFrame) -> list[int]:
@@ -41,52 +44,62 @@ def class_table(classes: pd.DataFrame, task: str, genes: list[str]) -> pd.DataFr
 
 
 def dot_figure(table: pd.DataFrame, theme: Theme) -> go.Figure:
-    """Classes × genes: the larger the dot the more cells express the gene, the stronger its colour the higher its mean."""
-    genes, classes = _names(table, "gene"), _names(table, "class")
+    """Classes × genes: the larger the dot the more cells express the gene, the stronger its colour the higher its mean.
+
+    Up to 48 genes stand side by side; more stand one below the other, so that every name can be read.
+    """
+    table = table.assign(gene=table["gene"].map(literal), **{"class": table["class"].map(literal)})
+    across, down = _sides(table)
     figure = go.Figure(
         go.Scatter(
-            x=table["gene"].map(literal), y=table["class"].map(literal), mode="markers",
+            x=table[across], y=table[down], mode="markers", customdata=table[["gene", "class", "mean", "percent"]],
             marker={
-                "size": 3 + 13 * np.sqrt(table["percent"] / 100), "color": table["scaled"], "cmin": 0, "cmax": 1,
-                "colorscale": ground_scale(theme), "line": {"width": 0.5, "color": INK[theme]},
-                "colorbar": {"title": {"text": "mean, as share of<br>the gene's highest"}, "thickness": 12, "len": 0.6, "lenmode": "fraction"},
+                "size": 2 + (13 if across == "gene" else 8) * np.sqrt(table["percent"] / 100), "color": table["scaled"],
+                "cmin": 0, "cmax": 1, "opacity": 1, "colorscale": ground_scale(theme), "line": {"width": 0.5, "color": INK[theme]},
+                "colorbar": _bar(SHARE),
             },
-            customdata=table[["mean", "percent"]],
-            hovertemplate="%{x} in %{y}<br>mean %{customdata[0]:.2f}<br>%{customdata[1]:.0f} % of cells<extra></extra>",
+            hovertemplate="%{customdata[0]} in %{customdata[1]}<br>mean %{customdata[2]:.2f}<br>%{customdata[3]:.0f} % of cells<extra></extra>",
         )
     )  # fmt: skip
-    return _grid(figure, genes, classes, theme)
+    return _grid(figure, _names(table, across), _names(table, down), theme)
 
 
 def heat_figure(table: pd.DataFrame, theme: Theme) -> go.Figure:
-    """Classes × genes: mean of each gene in each class, as share of the gene's highest."""
-    genes, classes = _names(table, "gene"), _names(table, "class")
-    scaled, mean = (table.pivot(index="class", columns="gene", values=name).to_numpy() for name in ("scaled", "mean"))
+    """Classes × genes: mean of each gene in each class, as share of the gene's highest; laid out as `dot_figure`."""
+    table = table.assign(gene=table["gene"].map(literal), **{"class": table["class"].map(literal)})
+    across, down = _sides(table)
+    columns, rows = _names(table, across), _names(table, down)
+    wide = table.pivot(index=down, columns=across, values=["scaled", "mean"])
     figure = go.Figure(
         go.Heatmap(
-            z=scaled, x=genes, y=classes, zmin=0, zmax=1, colorscale=ground_scale(theme), customdata=mean, xgap=1, ygap=1,
-            colorbar={"title": {"text": "mean, as share of<br>the gene's highest"}, "thickness": 12},
-            hovertemplate="%{x} in %{y}<br>mean %{customdata:.2f}<extra></extra>",
+            z=wide["scaled"].loc[rows, columns].to_numpy(), customdata=wide["mean"].loc[rows, columns].to_numpy(), x=columns, y=rows,
+            zmin=0, zmax=1, colorscale=ground_scale(theme), xgap=1, ygap=1, colorbar=_bar(SHARE),
+            hovertemplate="%{x}, %{y}<br>mean %{customdata:.2f}<extra></extra>",
         )
     )  # fmt: skip
-    return _grid(figure, genes, classes, theme)
+    return _grid(figure, columns, rows, theme)
 
 
-def correlation_figure(correlations: pd.DataFrame, theme: Theme) -> go.Figure:
-    """Genes × genes, alike ones together: blue where two rise together, orange where one falls as the other rises."""
-    order = similar_order(correlations)
-    table = correlations.iloc[order, order]
+def correlation_table(correlations: pd.DataFrame) -> pd.DataFrame:
+    """The correlations (K × K) to draw: at most 60 genes, those most like another one, alike ones side by side."""
+    alike = correlations - np.eye(len(correlations))
+    kept = alike.max().sort_values(ascending=False, kind="stable").index[:CORRELATED]
+    table = correlations.loc[kept, kept]
+    order = similar_order(table)
+    return table.iloc[order, order]
+
+
+def correlation_figure(table: pd.DataFrame, theme: Theme) -> go.Figure:
+    """Genes × genes: blue where two rise together, orange where one falls as the other rises."""
     names = [literal(name) for name in table.columns]
-    middle = "#ffffff" if theme == "light" else "#12181d"
-    scale = [[0, "#E69F00"], [0.5, middle], [1, "#0072B2" if theme == "light" else "#4aa3d6"]]
+    scale = [[0, "#E69F00"], [0.5, GROUND[theme]], [1, "#0072B2" if theme == "light" else "#4aa3d6"]]
     figure = go.Figure(
         go.Heatmap(
-            z=table.to_numpy(), x=names, y=names, zmin=-1, zmax=1, colorscale=scale,
-            colorbar={"title": {"text": "correlation"}, "thickness": 12},
+            z=table.to_numpy(), x=names, y=names, zmin=-1, zmax=1, colorscale=scale, xgap=1, ygap=1, colorbar=_bar("correlation"),
             hovertemplate="%{x} and %{y}<br>correlation %{z:.2f}<extra></extra>",
         )
     )  # fmt: skip
-    return _grid(figure, names, names, theme, row=13 if len(names) > 40 else 20)
+    return _grid(figure, names, names, theme)
 
 
 def violin_table(expression: pd.Series, labels: pd.Series) -> pd.DataFrame:
@@ -107,23 +120,37 @@ def violin_figure(table: pd.DataFrame, colors: dict[str, str], theme: Theme) -> 
             opacity=0.75, points=False, spanmode="hard", meanline={"visible": True}, showlegend=False, scalemode="width",
             hoverinfo="y+name",
         )  # fmt: skip
-    figure.update_xaxes(type="category", tickangle=-45)
+    many = len(order) > 12
+    figure.update_xaxes(type="category", tickangle=-90 if many else -45, dtick=1, tickfont={"size": _letters(len(order))})
     figure.update_yaxes(title="log expression", rangemode="tozero")
     return styled(figure, theme, height=380)
 
 
+def _sides(table: pd.DataFrame) -> tuple[str, str]:
+    """The columns of a gene × class table that run across and down: genes across where their names fit."""
+    return ("gene", "class") if table["gene"].nunique() <= ACROSS else ("class", "gene")
+
+
 def _names(table: pd.DataFrame, column: str) -> list[str]:
-    return [literal(name) for name in table[column].cat.categories] if len(table) else []
+    return list(table[column].cat.categories) if len(table) else []
 
 
-def _grid(figure: go.Figure, columns: list[str], rows: list[str], theme: Theme, *, row: int = 24) -> go.Figure:
-    size = 9 if len(columns) > 60 else 11 if len(columns) > 30 else 13
+def _bar(title: str) -> dict[str, object]:
+    return {"title": {"text": title}, "thickness": 12, "len": 220, "lenmode": "pixels", "y": 1, "yanchor": "top"}
+
+
+def _letters(names: int) -> int:
+    return 13 if names <= 30 else 11 if names <= 60 else 9
+
+
+def _grid(figure: go.Figure, columns: list[str], rows: list[str], theme: Theme) -> go.Figure:
+    row = 24 if len(rows) <= 20 else 19 if len(rows) <= 60 else 15
     figure.update_xaxes(
-        type="category", tickangle=-90 if len(columns) > 12 else -45, dtick=1, tickfont={"size": size},
-        categoryorder="array", categoryarray=columns,
+        type="category", tickangle=-90 if len(columns) > 12 else -45, dtick=1, tickfont={"size": _letters(len(columns))},
+        categoryorder="array", categoryarray=columns, range=[-0.6, len(columns) - 0.4], side="top" if len(rows) > 60 else "bottom",
     )  # fmt: skip
     figure.update_yaxes(
-        type="category", dtick=1, autorange="reversed", categoryorder="array", categoryarray=rows,
-        tickfont={"size": 9 if row < 18 else 13},
+        type="category", dtick=1, categoryorder="array", categoryarray=rows, range=[len(rows) - 0.4, -0.6],
+        tickfont={"size": _letters(len(rows)) if len(rows) <= 60 else 11},
     )  # fmt: skip
     return styled(figure, theme, height=150 + row * max(4, len(rows)))

@@ -1,5 +1,6 @@
 """Two maps of the same cells side by side, in the same colours."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,20 +9,21 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from yoto_core.data.sampling import stratified
+from yoto_core.plots.labels import crowd, spread
 from yoto_core.plots.palettes import MISSING
-from yoto_core.plots.style import GRID, INK, MUTED, Theme, literal, styled
+from yoto_core.plots.style import GRID, INK, MUTED, VEIL, Theme, literal, styled
 
 DRAWN = 40_000  # cells; more would only slow the browser
 LEGEND = 102  # classes; a longer legend is no help
+IN_A_ROW = 8  # names of the legend
 LABELLED = 40  # classes whose names are written on the map
-CONTINUOUS = [
-    [0, "#d5dadd"],
-    [0.001, "#440154"],
-    [0.25, "#3b528b"],
-    [0.5, "#21918c"],
-    [0.75, "#5ec962"],
-    [1, "#fde725"],
-]
+MAP_PIXELS = (450, 450)  # of one map on a small screen: names that part there part everywhere
+# Viridis, turned so that the highest values stand out most from the ground, without its end that would fade into it.
+VIRIDIS = {
+    "light": ("#b5de2b", "#5ec962", "#21918c", "#3b528b", "#440154"),
+    "dark": ("#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"),
+}
+NOTHING = {"light": "#d5dadd", "dark": "#39444c"}  # a gene that is not seen
 
 
 @dataclass(frozen=True)
@@ -58,26 +60,36 @@ def map_table(left: np.ndarray, right: np.ndarray, paint: Paint, inside: np.ndar
     return drawn.sample(frac=1, random_state=0).reset_index(drop=True)
 
 
-def map_figure(table: pd.DataFrame, paint: Paint, titles: tuple[str, str], theme: Theme) -> go.Figure:
-    """Two scatter maps; cells outside a selection are pale, classes are named where their cells lie."""
+def map_figure(
+    table: pd.DataFrame,
+    paint: Paint,
+    titles: tuple[str, str],
+    theme: Theme,
+    outline: tuple[str, Sequence[tuple[float, float]]] | None = None,
+) -> go.Figure:
+    """Two scatter maps; cells outside a selection are pale, classes are named where their cells lie.
+
+    `outline` is the line that was drawn around the selection: the side it was drawn on and its corners.
+    """
     figure = make_subplots(cols=2, horizontal_spacing=0.03, subplot_titles=[literal(title) for title in titles])
     size = 7 if len(table) < 4_000 else 5 if len(table) < 15_000 else 3.5
-    pale = table[~table["selected"]]
-    shown = table[table["selected"]]
+    pale, shown = table[~table["selected"]], table[table["selected"]]
     for column, side in ((1, "left"), (2, "right")):
         if len(pale):
-            marker = {"size": size * 0.7, "color": GRID[theme]}
-            figure.add_scattergl(
-                x=_short(pale, f"{side}_x"), y=_short(pale, f"{side}_y"), mode="markers", marker=marker, hoverinfo="skip",
-                showlegend=False, row=1, col=column,
-            )  # fmt: skip
+            _dots(figure, pale, side, column, {"size": size * 0.7, "color": GRID[theme]}, hoverinfo="skip")
         if paint.colors is None:
-            _numbers(figure, shown, side, column, paint.title, size)
+            _numbers(figure, shown, side, column, paint.title, size, theme)
         else:
             _classes(figure, shown, side, column, paint.colors, size, theme)
+        if outline is not None and outline[0] == side:
+            x, y = np.array([*outline[1], outline[1][0]]).T
+            figure.add_scatter(
+                x=x, y=y, mode="lines", line={"color": INK[theme], "width": 1.5, "dash": "dot"}, hoverinfo="skip",
+                showlegend=False, row=1, col=column,
+            )  # fmt: skip
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    styled(figure, theme, height=560)
+    styled(figure, theme, height=540 + 20 * -(-sum(trace.type == "scatter" for trace in figure.data) // IN_A_ROW))
     return figure.update_layout(
         dragmode="lasso", legend={"itemsizing": "constant", "y": -0.03, "yanchor": "top"}, margin={"t": 34, "l": 4, "r": 4},
         uirevision="maps",
@@ -85,12 +97,21 @@ def map_figure(table: pd.DataFrame, paint: Paint, titles: tuple[str, str], theme
 
 
 def single_figure(table: pd.DataFrame, title: str, theme: Theme) -> go.Figure:
-    """The right map alone, coloured by a number."""
+    """The left map alone, coloured by a number."""
     figure = make_subplots()
-    _numbers(figure, table, "right", 1, title, 5 if len(table) < 4_000 else 3.5, last=1)
+    _numbers(figure, table, "left", 1, title, 5 if len(table) < 4_000 else 3.5, theme, last=1)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     return styled(figure, theme, height=380).update_layout(margin={"t": 4, "l": 4, "r": 4})
+
+
+def _dots(
+    figure: go.Figure, cells: pd.DataFrame, side: str, column: int, marker: dict[str, object], **more: object
+) -> None:
+    figure.add_scattergl(
+        x=cells[f"{side}_x"].to_numpy(dtype=np.float32), y=cells[f"{side}_y"].to_numpy(dtype=np.float32),
+        mode="markers", marker=marker, showlegend=False, row=1, col=column, **more,
+    )  # fmt: skip
 
 
 def _classes(
@@ -98,57 +119,60 @@ def _classes(
 ) -> None:
     present = [name for name in colors if name in set(shown["value"])]
     marker = {"size": size, "color": shown["value"].map(colors), "opacity": 0.85}
-    figure.add_scattergl(
-        x=_short(shown, f"{side}_x"), y=_short(shown, f"{side}_y"), mode="markers", marker=marker, showlegend=False,
-        text=shown["value"].map(literal), hovertemplate="%{text}<extra></extra>", row=1, col=column,
-    )  # fmt: skip
-    if (
-        column == 1 and len(present) <= LEGEND
-    ):  # one trace holds all cells in shuffled order; these only carry the legend
+    names = shown["value"].map({name: literal(name) for name in present})
+    _dots(figure, shown, side, column, marker, text=names, hovertemplate="%{text}<extra></extra>")
+    if column == 1 and len(present) <= LEGEND:  # one trace holds all cells in shuffled order; these carry the legend
         for name in present:
             figure.add_scatter(
-                x=[None], y=[None], mode="markers", name=literal(name), marker={"size": 10, "color": colors[name]},
+                x=[None], y=[None], mode="markers", name=literal(_brief(name)), marker={"size": 10, "color": colors[name]},
                 row=1, col=1, hoverinfo="skip",
             )  # fmt: skip
     if len(present) <= LABELLED:
-        for name, cells in shown[shown["value"] != MISSING].groupby("value"):
-            x, y = _crowd(cells[[f"{side}_x", f"{side}_y"]].to_numpy())
-            figure.add_annotation(
-                x=x, y=y, text=literal(_brief(name)), showarrow=False, row=1, col=column,
-                font={"size": 12 if len(present) <= 20 else 10, "color": INK[theme]},
-                bgcolor="rgba(255,255,255,0.7)" if theme == "light" else "rgba(18,24,29,0.7)", borderpad=1,
-            )  # fmt: skip
+        _names(figure, shown, side, column, 12 if len(present) <= 20 else 10, theme)
+
+
+def _names(figure: go.Figure, shown: pd.DataFrame, side: str, column: int, size: int, theme: Theme) -> None:
+    """Every class named at its crowd; a name that had to give way has a line that leads back."""
+    places = shown[[f"{side}_x", f"{side}_y"]].to_numpy()
+    found = {name: crowd(places[rows]) for name, rows in shown.groupby("value").indices.items() if name != MISSING}
+    found = {name: place for name, place in found.items() if place is not None}
+    if not found:
+        return
+    anchors = np.array(list(found.values()))
+    low, high = np.nanmin(places, axis=0), np.nanmax(places, axis=0)
+    pixels = (anchors - low) / np.maximum(high - low, 1e-9) * MAP_PIXELS
+    moves = spread(pixels, np.array([len(_brief(name)) for name in found]), size, MAP_PIXELS)
+    for name, (x, y), (right, up) in zip(found, anchors, moves, strict=True):
+        figure.add_annotation(
+            x=x, y=y, text=literal(_brief(name)), ax=right, ay=-up, showarrow=True, arrowhead=0, arrowwidth=1,
+            arrowcolor=MUTED if np.hypot(right, up) > 1.2 * size else "rgba(0,0,0,0)", row=1, col=column,
+            font={"size": size, "color": INK[theme]}, bgcolor=VEIL[theme], borderpad=1,
+        )  # fmt: skip
 
 
 def _numbers(
-    figure: go.Figure, shown: pd.DataFrame, side: str, column: int, title: str, size: float, last: int = 2
+    figure: go.Figure,
+    shown: pd.DataFrame,
+    side: str,
+    column: int,
+    title: str,
+    size: float,
+    theme: Theme,
+    last: int = 2,
 ) -> None:
     known, unknown = shown[shown["value"].notna()], shown[shown["value"].isna()]
     if len(unknown):
-        figure.add_scattergl(
-            x=_short(unknown, f"{side}_x"), y=_short(unknown, f"{side}_y"), mode="markers", showlegend=False,
-            marker={"size": size, "color": MUTED, "opacity": 0.4}, hovertemplate="missing<extra></extra>", row=1, col=column,
-        )  # fmt: skip
-    scale = CONTINUOUS if len(known) and known["value"].min() == 0 else "Viridis"
-    marker = {"size": size, "color": known["value"].astype("float32"), "colorscale": scale, "showscale": column == last}
-    marker["colorbar"] = {"title": {"text": literal(_brief(title))}, "thickness": 12, "len": 0.7}
-    figure.add_scattergl(
-        x=_short(known, f"{side}_x"), y=_short(known, f"{side}_y"), mode="markers", showlegend=False, marker=marker,
-        hovertemplate="%{marker.color:.3g}<extra></extra>", row=1, col=column,
-    )  # fmt: skip
-
-
-def _crowd(places: np.ndarray) -> tuple[float, float]:
-    """The middle of the most crowded part: a class in two islands is named on the larger one, not between them."""
-    counts, rows, columns = np.histogram2d(places[:, 0], places[:, 1], bins=4)
-    row, column = np.unravel_index(counts.argmax(), counts.shape)
-    inside = (places >= (rows[row], columns[column])) & (places <= (rows[row + 1], columns[column + 1]))
-    x, y = np.median(places[inside.all(axis=1)], axis=0)
-    return float(x), float(y)
-
-
-def _short(table: pd.DataFrame, column: str) -> np.ndarray:
-    return table[column].to_numpy(dtype=np.float32)
+        marker = {"size": size, "color": NOTHING[theme], "opacity": 0.5}
+        _dots(figure, unknown, side, column, marker, hovertemplate="missing<extra></extra>")
+    steps = len(VIRIDIS[theme]) - 1
+    scale = [[i / steps, color] for i, color in enumerate(VIRIDIS[theme])]
+    if len(known) and known["value"].min() == 0:
+        scale = [[0, NOTHING[theme]], [0.001, scale[0][1]], *scale[1:]]
+    marker = {
+        "size": size, "color": known["value"].astype("float32"), "colorscale": scale, "showscale": column == last,
+        "colorbar": {"title": {"text": literal(_brief(title))}, "thickness": 12, "len": 0.7},
+    }  # fmt: skip
+    _dots(figure, known, side, column, marker, hovertemplate="%{marker.color:.3g}<extra></extra>")
 
 
 def _brief(name: str, longest: int = 28) -> str:

@@ -10,10 +10,11 @@ from typing import Literal
 
 from plotly.colors import sample_colorscale
 
-from yoto_core.plots.style import MUTED, OKABE_ITO
+from yoto_core.plots.style import GROUND, MUTED, OKABE_ITO
 
 Look = Literal["standard", "colour-blind safe", "greyscale"]
 MISSING = "(missing)"
+SEEN = 1.4  # contrast to both grounds from which a dot is seen without effort; 1 is none
 
 
 def _colors(text: str) -> tuple[str, ...]:
@@ -54,8 +55,8 @@ def palette(n: int, look: Look = "standard") -> tuple[str, ...]:
         return tuple(sample_colorscale("cividis", _even(n), colortype="rgb"))
     for colors in (SCANPY_20, SCANPY_28, SCANPY_102):
         if n <= len(colors):
-            return colors[:n]
-    return (*SCANPY_102, *(_hue(i) for i in range(n - len(SCANPY_102))))
+            return _seen_first(colors)[:n]
+    return (*_seen_first(SCANPY_102), *(_hue(i) for i in range(n - len(SCANPY_102))))
 
 
 def class_colors(
@@ -66,6 +67,23 @@ def class_colors(
     if look == "standard" and own and all(name in own for name in classes):
         colors = {name: own[name] for name in classes}
     return {**colors, MISSING: MUTED}
+
+
+def contrast(first: str, second: str) -> float:
+    """How much lighter one colour (hex) is than another, 1 (alike) to 21 (WCAG 2.1, contrast ratio)."""
+    lights = sorted(_light(color) + 0.05 for color in (first, second))
+    return lights[1] / lights[0]
+
+
+def _seen_first(colors: Sequence[str]) -> tuple[str, ...]:
+    """The same colours, those last that fade on white or on the dark ground: they are used only where all are needed."""
+    return tuple(sorted(colors, key=lambda color: min(contrast(color, ground) for ground in GROUND.values()) < SEEN))
+
+
+def _light(color: str) -> float:
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def _even(n: int) -> list[float]:

@@ -4,33 +4,35 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from yoto_core.plots.style import HIGHLIGHT, INK, MUTED, Theme, styled
-from yoto_core.scores.methods import METHODS
+from yoto_core.scores.methods import JUDGE_LABELS, METHODS
 from yoto_core.scores.metrics import HEADLINE
 
-REFERENCES = ("all", "chance")  # not rivals of the same size: drawn as open marks
+OURS = ("yoto", "own")
+SYMBOLS = {"all": "circle-open", "chance": "circle-open", "own": "diamond"}  # hollow: not rivals of the same size
 
 
 def rival_table(scores: pd.DataFrame, task: str) -> pd.DataFrame:
     """One row per method, best first: method, label, value, low, high of the mean of the independent classifiers.
 
-    Chance answers by itself, so its own score stands in.
+    Chance answers by itself, so its own score stands in; YOTO's own model on its panel is a row of its own ("own").
     """
     here = scores[(scores["task"] == task) & scores["metric"].isin(HEADLINE.values())]
-    table = here[here["judge"].isin(["mean", "chance"])].copy()
-    table["label"] = table["method"].map(METHODS)
+    own = here[(here["method"] == "yoto") & (here["judge"] == "yoto")].assign(method="own")
+    table = pd.concat([here[here["judge"].isin(["mean", "chance"])], own])
+    table["label"] = table["method"].map({**METHODS, "own": JUDGE_LABELS["yoto"]})
     columns = ["method", "label", "value", "low", "high", "cells"]
     return table.sort_values("value", ascending=False, kind="stable")[columns].reset_index(drop=True)
 
 
 def rival_figure(table: pd.DataFrame, metric_label: str, theme: Theme) -> go.Figure:
-    """Dots with 95 % intervals, the best method on top; YOTO in colour, references hollow."""
+    """Dots with 95 % intervals, the best method on top; YOTO in colour, its own model as a diamond, references hollow."""
     figure = go.Figure()
     for row in table.itertuples():
-        color = HIGHLIGHT[theme] if row.method == "yoto" else MUTED
+        color = HIGHLIGHT[theme] if row.method in OURS else MUTED
         figure.add_scatter(
             x=[row.value], y=[row.label], mode="markers+text", text=[f"{row.value:.2f}"], textposition="top center",
             error_x={"type": "data", "array": [row.high - row.value], "arrayminus": [row.value - row.low], "color": color},
-            marker={"size": 13, "color": color, "symbol": "circle-open" if row.method in REFERENCES else "circle"},
+            marker={"size": 13, "color": color, "symbol": SYMBOLS.get(row.method, "circle")},
             textfont={"color": INK[theme]}, showlegend=False,
             hovertemplate=f"%{{y}}: {row.value:.3f} (95 % interval {row.low:.3f} to {row.high:.3f})<extra></extra>",
         )  # fmt: skip

@@ -12,6 +12,8 @@ HIGHLIGHT = {"light": "#0072B2", "dark": "#4aa3d6"}
 MUTED = "#9aa5ad"
 INK = {"light": "#1b2730", "dark": "#e6edf2"}
 GRID = {"light": "#e3e8ec", "dark": "#2c3840"}
+GROUND = {"light": "#ffffff", "dark": "#12181d"}
+VEIL = {"light": "rgba(255,255,255,0.7)", "dark": "rgba(18,24,29,0.7)"}  # behind words that stand on marks
 
 
 def literal(text: str) -> str:
@@ -21,9 +23,8 @@ def literal(text: str) -> str:
 
 def ground_scale(theme: Theme) -> list[list[float | str]]:
     """A colour scale for amounts that begins with the ground: nothing is there where nothing is seen."""
-    if theme == "light":
-        return [[0, "#ffffff"], [0.5, "#7fb6d8"], [1, "#0b4a70"]]
-    return [[0, "#12181d"], [0.5, "#2f6d94"], [1, "#a8dcff"]]
+    middle, high = ("#7fb6d8", "#0b4a70") if theme == "light" else ("#2f6d94", "#a8dcff")
+    return [[0, GROUND[theme]], [0.5, middle], [1, high]]
 
 
 def styled(figure: go.Figure, theme: Theme, *, height: int = 320) -> go.Figure:
@@ -33,7 +34,7 @@ def styled(figure: go.Figure, theme: Theme, *, height: int = 320) -> go.Figure:
         template="plotly_white" if theme == "light" else "plotly_dark",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "Source Sans Pro, Source Sans 3, sans-serif", "size": 14, "color": INK[theme]},
+        font={"family": "Source Sans, Source Sans Pro, sans-serif", "size": 14, "color": INK[theme]},
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
         height=height,
         legend={"orientation": "h", "y": 1.12, "x": 0},

@@ -169,7 +169,8 @@ class _Axis:
             label.set_parse_math(False)
         if self.places["x"]:
             ax.tick_params("x", rotation=90 if len(self.places["x"]) > 6 else 45)
-        if self.layout["y"].autorange == "reversed" and not ax.yaxis_inverted():
+        y = self.layout["y"]
+        if (y.autorange == "reversed" or (y.range and y.range[0] > y.range[1])) and not ax.yaxis_inverted():
             ax.invert_yaxis()
         ax.spines[["top", "right"]].set_visible(False)
         if self.layout["x"].visible is False:
@@ -183,9 +184,12 @@ class _Axis:
     def _notes(self) -> None:
         for note in self.figure.layout.annotations:
             if note.xref == self.name and note.text and note.yref == f"y{self.name[1:]}":
-                self.ax.text(
-                    note.x, note.y, _text(note.text), ha="center", va="center", fontsize=8, parse_math=False,
-                    bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1},
+                moved = (0.75 * (note.ax or 0), -0.75 * (note.ay or 0))
+                leads = note.showarrow and not str(note.arrowcolor).endswith(",0)")
+                self.ax.annotate(
+                    _text(note.text), (note.x, note.y), moved, textcoords="offset points", ha="center", va="center",
+                    fontsize=8, parse_math=False, bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1},
+                    arrowprops={"arrowstyle": "-", "color": _color(note.arrowcolor), "linewidth": 0.7} if leads else None,
                 )  # fmt: skip
 
 
