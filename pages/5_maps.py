@@ -20,10 +20,9 @@ if maps is None:
 
 with messages.errors_shown():
     paint = map_views.paint_input(run, maps)
-    places, title = map_views.left_map_input(run, maps)
-outline = state.outline()
-inside = map_views.inside(maps, places, outline)
-map_views.pictures(maps, paint, places, title, inside)
+    left = map_views.left_map_input(run, maps)
+    inside = map_views.inside(run, maps)
+    map_views.pictures(run, maps, paint, left, inside)
 if inside is not None:
     map_views.selection(run, maps, inside)
 map_views.numbers(run, maps)

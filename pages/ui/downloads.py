@@ -19,7 +19,9 @@ def panel_buttons(run: Run, folder: Path, table: pd.DataFrame) -> None:
     with st.container(horizontal=True):
         file_button("Gene table (CSV)", lambda: table.to_csv(index=False), f"{name}.csv", "text/csv")
         file_button("Symbols (text)", lambda: "\n".join(run.panel.genes) + "\n", f"{name}.txt", "text/plain")
-        file_button("Cells × panel (.h5ad)", lambda: export.panel_h5ad(run, folder), f"{name}.h5ad", "application/x-hdf5")
+        file_button(
+            "Cells × panel (.h5ad)", lambda: export.panel_h5ad(run, folder), f"{name}.h5ad", "application/x-hdf5"
+        )
 
 
 def table_button(label: str, table: pd.DataFrame, file_name: str) -> None:

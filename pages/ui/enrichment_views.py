@@ -4,16 +4,16 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from pages.ui import downloads, explored, messages, state
+from pages.ui import charts, downloads, explored, messages, state
 from yoto_core.errors import YotoError
 from yoto_core.explore import enrichment
 from yoto_core.explore.enrichment import LIBRARIES, Enrichment
 from yoto_core.explore.online import ask_enrichr
 from yoto_core.explore.profiles import Profiles
 from yoto_core.pipeline import Run
-from yoto_core.plots.enrichment import bar_figure, dot_figure, term_table
+from yoto_core.plots.enrichment import bar_figure, dot_figure, short_name, term_table
 
-QUIET = {"displayModeBar": False}
+LARGEST = 100  # MB of a user's gene sets
 LABELS = {library.name: library.label for library in LIBRARIES}
 ALL_SETS = "all genes of the chosen sets (as Enrichr does; makes p-values too small)"
 
@@ -48,11 +48,12 @@ def background_input(run: Run, profiles: Profiles) -> tuple[str, ...] | None:
 
 def libraries_input() -> dict[str, enrichment.GeneSets]:
     """The shipped libraries that are ticked, and the user's own file."""
-    chosen = st.multiselect(
-        "Gene sets", list(LABELS), default=list(LABELS), format_func=LABELS.get, key="enrich_sets", persist_state="session"
+    chosen = st.pills(
+        "Gene sets", list(LABELS), selection_mode="multi", default=list(LABELS), format_func=LABELS.get, key="enrich_sets",
+        persist_state="session", wrap=True,
     )  # fmt: skip
     libraries = {LABELS[name]: _shipped(name) for name in chosen}
-    own = st.file_uploader("Your own sets (.gmt)", type=["gmt", "txt"], key="gmt")
+    own = st.file_uploader("Your own sets (.gmt)", type=["gmt", "txt"], key="gmt", max_upload_size=LARGEST)
     if own is not None:
         try:
             libraries[own.name] = enrichment.uploaded_sets(own.getvalue(), own.name)
@@ -96,7 +97,7 @@ def result(found: Enrichment) -> None:
         best = good.iloc[0]
         st.text(
             f"{len(good):,} of {found.tested:,} tested sets hold more of these genes than chance (corrected p ≤ 0.05)."
-            f" The clearest: {best['term']}, {best['hits']} of its {best['set_size']} genes."
+            f" The clearest: {short_name(best['term'], best['library'])}, {best['hits']} of its {best['set_size']} genes."
         )
     else:
         st.text(f"None of the {found.tested:,} tested sets holds more of these genes than chance would give.")
@@ -111,21 +112,26 @@ def result(found: Enrichment) -> None:
         return
     kind = st.segmented_control("Figure", ["Bars", "Dots"], default="Bars", required=True, key="enrich_kind")
     terms = term_table(found.table)
-    figure = (bar_figure if kind == "Bars" else dot_figure)(terms, state.theme())
-    st.plotly_chart(figure, key="enrich_figure", config=QUIET, alt="The gene sets that come up, the clearest first")
-    downloads.figure_buttons(figure, found.table, "yoto_enrichment")
+    figure = bar_figure if kind == "Bars" else dot_figure
+    charts.chart(
+        lambda theme: figure(terms, theme), key="enrich_figure", alt="The gene sets that come up, the clearest first",
+        table=found.table, name="yoto_enrichment",
+    )  # fmt: skip
     _table(found)
 
 
 def _table(found: Enrichment) -> None:
     st.subheader("All sets with a hit", anchor=False)
+    number = st.column_config.NumberColumn
     choice = st.dataframe(
         found.table, hide_index=True, width="stretch", on_select="rerun", selection_mode="single-row", key="enrich_table",
         column_config={
-            "library": "Library", "term": st.column_config.TextColumn("Set", width="large"), "hits": "Found",
-            "set_size": "Of", "p_value": st.column_config.NumberColumn("p", format="%.2g"),
-            "adjusted_p": st.column_config.NumberColumn("Corrected p", format="%.2g"),
-            "odds_ratio": st.column_config.NumberColumn("Odds ratio", format="%.1f"), "genes": "Genes",
+            "library": "Library", "term": st.column_config.TextColumn("Set", width="large"),
+            "hits": number("Found", help="Genes of the list that are in the set."),
+            "set_size": number("Of", help="Genes of the set that are in the background."),
+            "p_value": number("p", format="%.1e"), "adjusted_p": number("Corrected p", format="%.1e"),
+            "odds_ratio": number("Odds ratio", format="%.1f", help="How much likelier a gene of the list is in the set than another."),
+            "genes": "Genes",
         },
         alt="Gene sets with at least one gene of the list",
     )  # fmt: skip

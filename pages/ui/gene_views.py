@@ -88,7 +88,7 @@ def patterns(run: Run, profiles: Profiles) -> None:
     charts.chart(
         lambda theme: figure(table, theme), key="patterns", alt="Panel genes across classes",
         table=table, name=f"yoto_genes_{report.file_safe(task)}",
-        caption=f"Training cells.{size} The darker, the nearer the class's mean is to the highest one of that gene. Classes"
+        caption=f"Training cells.{size} The stronger the colour, the nearer the class's mean is to the highest one of that gene. Classes"
         " that look alike stand together; genes are ordered by the class in which they are highest.",
     )  # fmt: skip
 
@@ -108,7 +108,11 @@ def redundancy(run: Run, profiles: Profiles) -> None:
         st.dataframe(pairs.rename(columns=names), hide_index=True, column_config={"Correlation": TWO})
         downloads.table_button("Pairs (CSV)", pairs, "yoto_gene_pairs.csv")
     table = correlation_table(profiles.correlations)
-    few = f" Shown are the {CORRELATED} genes that are most like another one." if run.panel.panel_size > CORRELATED else ""
+    few = (
+        f" Shown are the {CORRELATED} genes that are most like another one."
+        if run.panel.panel_size > CORRELATED
+        else ""
+    )
     charts.chart(
         lambda theme: correlation_figure(table, theme), key="correlations", alt="Correlation of every two panel genes",
         table=profiles.correlations.reset_index(names="gene"), name="yoto_gene_correlations",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from pages.ui import downloads, explored, messages, state
@@ -10,13 +11,14 @@ from yoto_core.data.columns import values_to_paint
 from yoto_core.data.preprocess import gene_values
 from yoto_core.errors import DataError
 from yoto_core.explore.embedding import Maps
-from yoto_core.explore.selection import Outline, describe
-from yoto_core.explore.sentences import map_sentences
+from yoto_core.explore.selection import describe
+from yoto_core.explore.sentences import chance_kept, map_sentences
 from yoto_core.pipeline import Run
 from yoto_core.plots.maps import DRAWN, Paint, map_figure, map_table
+from yoto_core.plots.style import Theme
 
-PERCENT = st.column_config.NumberColumn(format="%.0f %%")
-ALL, PANEL = "all candidate genes", "the panel"
+NUMBER = st.column_config.NumberColumn
+ALL, PANEL = "/all", "/panel"  # our own maps; other names are embeddings of the file, which hold no slash
 RIGHT = {"right": "#0072B2", "wrong": "#D55E00"}
 
 
@@ -59,37 +61,40 @@ def paint_input(run: Run, maps: Maps) -> Paint:
     return _answers(run, maps, kind, what, everyone=everyone)
 
 
-def left_map_input(run: Run, maps: Maps) -> tuple[np.ndarray, str]:
-    """Places of the cells on the left map, and its title: UMAP of all genes, or an embedding of the file."""
-    data = state.run_data(run)
-    names = stored.embedding_names(state.dataset_path(), data.n_cells) if data is not None else ()
-    title = f"UMAP of {ALL}" + (
-        f" ({maps.genes_all:,} most variable)" if maps.genes_all < run.summary["candidate_genes"] else ""
-    )
+def left_map_input(run: Run, maps: Maps) -> str:
+    """Which map stands on the left: that of all candidate genes, or an embedding of the file."""
+    names = _embeddings(run)
     if not names:
-        return maps.cells[["all_x", "all_y"]].to_numpy(), title
-    chosen = st.selectbox("Left map", [title, *names], key="map_left", persist_state="session")
-    if chosen == title:
-        return maps.cells[["all_x", "all_y"]].to_numpy(), title
-    return stored.read_embedding(state.dataset_path(), chosen)[maps.cells["cell_index"]], f"{chosen} of the file"
+        return ALL
+    return st.columns(3)[0].selectbox(
+        "Left map", [ALL, *names], key="map_left", persist_state="session", format_func=lambda name: _title(name, run, maps)
+    )  # fmt: skip
 
 
-def inside(maps: Maps, places: np.ndarray, outline: Outline | None) -> np.ndarray | None:
+def inside(run: Run, maps: Maps) -> np.ndarray | None:
     """Which mapped cells lie in the drawn line, all of them tested; None where nothing is selected."""
-    if outline is None:
+    outline = state.outline()
+    if outline is None or outline.map not in (ALL, PANEL, *_embeddings(run)):
         return None
-    found = outline.holds(places if outline.side == "left" else maps.cells[["panel_x", "panel_y"]].to_numpy())
+    found = outline.holds(_places(maps, outline.map))
     return found if found.any() else None
 
 
-def pictures(maps: Maps, paint: Paint, places: np.ndarray, title: str, chosen: np.ndarray | None) -> None:
+def pictures(run: Run, maps: Maps, paint: Paint, left: str, chosen: np.ndarray | None) -> None:
     """Both maps, linked: same cells, same colours, same selection."""
-    table = map_table(places, maps.cells[["panel_x", "panel_y"]].to_numpy(), paint, chosen)
-    figure = map_figure(table, paint, (title, f"UMAP of {PANEL} ({maps.expression.shape[1]:,} genes)"), state.theme())
+    table = map_table(_places(maps, left), _places(maps, PANEL), paint, chosen)
+    titles, outline = (_title(left, run, maps), _title(PANEL, run, maps)), state.outline()
+    sides = {left: "left", PANEL: "right"}
+    line = (sides[outline.map], outline.corners) if outline is not None and outline.map in sides else None
+
+    def draw(theme: Theme) -> go.Figure:
+        return map_figure(table, paint, titles, theme, line)
+
     st.plotly_chart(
-        figure, key="maps", on_select=lambda: state.take_outline("maps"), selection_mode=("lasso", "box"),
+        draw(state.theme()), key="maps", on_select=lambda: state.take_outline("maps", left, PANEL),
+        selection_mode=("lasso", "box"), theme=None,
         config={"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["toImage"]},
-        alt=messages.plain(f"Two maps of the same cells, coloured by {paint.title}"),
+        alt=f"Two maps of the same cells, coloured by {paint.title}",
     )  # fmt: skip
     total = len(maps.cells)
     drawn = (
@@ -101,12 +106,12 @@ def pictures(maps: Maps, paint: Paint, places: np.ndarray, title: str, chosen: n
     st.caption(
         f"{drawn}{more} Draw around cells on either map to select them. Distances between far groups mean little on a UMAP."
     )
-    downloads.figure_buttons(figure, table, "yoto_maps")
+    downloads.figure_buttons(draw, table, "yoto_maps")
 
 
 def selection(run: Run, maps: Maps, chosen: np.ndarray) -> None:
     """Who was selected, and how they differ from the rest."""
-    task = _task_input(run, "Describe the selection by", "selection_task")
+    task = _task_input([task.obs for task in run.config.tasks], "Describe the selection by", "selection_task")
     found = describe(maps, chosen, task, explored.classes_of(run, task))
     head, clear = st.columns([5, 1], vertical_alignment="bottom")
     head.subheader(f"{found.cells:,} cells selected", anchor=False)
@@ -119,49 +124,38 @@ def selection(run: Run, maps: Maps, chosen: np.ndarray) -> None:
         st.text(f"Of its {found.held_out[0]:,} held-out cells the model labels {mine:.0%} right{against}.")
     left, right = st.columns(2, gap="large")
     if len(found.shares):
-        names = {"class": "Class", "cells": "Cells", "selected": "Of the selection", "rest": "Of the rest"}
-        shares = dict.fromkeys(("Of the selection", "Of the rest"), PERCENT)
-        percent = found.shares.assign(selected=100 * found.shares["selected"], rest=100 * found.shares["rest"])
-        left.dataframe(percent.rename(columns=names), hide_index=True, width="stretch", column_config=shares)
-    names = {
-        "gene": "Gene",
-        "selected": "Mean in the selection",
-        "rest": "Mean in the rest",
-        "difference": "Difference",
-    }
-    three = {name: st.column_config.NumberColumn(format="%.2f") for name in list(names.values())[1:]}
-    right.dataframe(
-        found.genes.rename(columns=names), hide_index=True, width="stretch", column_config=three, height=300
-    )
+        shares = found.shares.assign(selected=100 * found.shares["selected"], rest=100 * found.shares["rest"])
+        names = {"class": "Class", "cells": NUMBER("Cells", format="localized")}
+        names |= {
+            "selected": NUMBER("Of the selection", format="%.0f %%"),
+            "rest": NUMBER("Of the rest", format="%.0f %%"),
+        }
+        with left:
+            st.dataframe(shares, hide_index=True, width="stretch", column_config=names, alt="Classes of the selection")
+            downloads.table_button("Classes of the selection (CSV)", found.shares, "yoto_selection_classes.csv")
+    names = {"gene": "Gene", "selected": NUMBER("Mean in the selection", format="%.2f")}
+    names |= {"rest": NUMBER("Mean in the rest", format="%.2f"), "difference": NUMBER("Difference", format="%.2f")}
     with right:
+        st.dataframe(
+            found.genes, hide_index=True, width="stretch", column_config=names, height=300, alt="Panel genes of the selection"
+        )  # fmt: skip
         downloads.table_button("Genes of the selection (CSV)", found.genes, "yoto_selection_genes.csv")
 
 
 def numbers(run: Run, maps: Maps) -> None:
     """What the panel keeps, in numbers and words, overall and class by class."""
     st.subheader("What the panel keeps", anchor=False)
-    tasks = [task for task in (t.obs for t in run.config.tasks) if task in set(maps.classes["task"])]
-    task = tasks[0] if tasks else ""
-    if len(tasks) > 1:
-        task = st.segmented_control(
-            "Classes of", tasks, default=task, required=True, format_func=messages.plain, key="kept_task"
-        )
+    measured = set(maps.classes["task"])
+    task = _task_input([task.obs for task in run.config.tasks if task.obs in measured], "Classes of", "kept_task")
     here = maps.overall.set_index(["measure", "task"])
-    cards = st.columns(4)
-    kept = here.loc[("neighbours", ""), "panel"]
-    cards[0].metric("Nearest neighbours kept", f"{kept:.0%}", border=True, help=HELP["neighbours"])
-    for card, (measure, label) in zip(cards[1:], MEASURES.items(), strict=True):
+    kept, chance = here.loc[("neighbours", ""), "panel"], chance_kept(len(maps.cells))
+    cards = [("neighbours", "Nearest neighbours kept", f"{kept:.0%}", f"by chance {chance:.1%}")]
+    for measure, label in MEASURES.items():
         if (measure, task) in here.index:
             row = here.loc[(measure, task)]
-            card.metric(
-                label,
-                f"{row['panel']:.2f}",
-                f"all genes {row['all']:.2f}",
-                delta_color="off",
-                delta_arrow="off",
-                border=True,
-                help=HELP[measure],
-            )
+            cards.append((measure, label, f"{row['panel']:.2f}", f"all genes {row['all']:.2f}"))
+    for column, (measure, label, value, beside) in zip(st.columns(4), cards, strict=False):
+        column.metric(label, value, beside, delta_color="off", delta_arrow="off", border=True, help=HELP[measure])
     for sentence in map_sentences(maps, task):
         st.text(sentence)
     if not task:
@@ -173,13 +167,14 @@ def numbers(run: Run, maps: Maps) -> None:
         table.assign(**{name: 100 * table[name] for name in percents}), hide_index=True, width="stretch", height=min(740, 38 + 35 * len(table)),
         column_order=["class", "cells", "purity_all", "purity_panel", "lost", "mixes_with", "mixes_share", "silhouette_all", "silhouette_panel"],
         column_config={
-            "class": "Class", "cells": st.column_config.NumberColumn("Cells", format="localized"),
-            "purity_all": st.column_config.NumberColumn("Own kind nearby, all genes", format="%.0f %%", help=HELP["purity"]),
-            "purity_panel": st.column_config.NumberColumn("Own kind nearby, panel", format="%.0f %%", help=HELP["purity"]),
-            "lost": st.column_config.NumberColumn("Lost", format="%.0f %%"), "mixes_with": "Mixes most with",
-            "mixes_share": st.column_config.NumberColumn("Share of that nearby", format="%.0f %%"),
-            "silhouette_all": st.column_config.NumberColumn("Silhouette, all genes", format="%.2f"),
-            "silhouette_panel": st.column_config.NumberColumn("Silhouette, panel", format="%.2f"),
+            "class": "Class", "cells": NUMBER("Cells", format="localized"),
+            "purity_all": NUMBER("Own kind, all genes", format="%.0f %%", help=HELP["purity"]),
+            "purity_panel": NUMBER("Own kind, panel", format="%.0f %%", help=HELP["purity"]),
+            "lost": NUMBER("Points lost", format="%.0f", help="Own kind by all genes less own kind by the panel."),
+            "mixes_with": "Mixes most with",
+            "mixes_share": NUMBER("Share", format="%.0f %%", help="Of the 30 nearest labelled cells, by the panel."),
+            "silhouette_all": NUMBER("Silhouette, all", format="%.2f", help=HELP["silhouette"]),
+            "silhouette_panel": NUMBER("… panel", format="%.2f", help=HELP["silhouette"]),
         },
         alt="Per class how well it stays together",
     )  # fmt: skip
@@ -197,11 +192,32 @@ HELP = {
 }
 
 
-def _task_input(run: Run, label: str, key: str) -> str:
-    tasks = [task.obs for task in run.config.tasks]
-    if len(tasks) == 1:
-        return tasks[0]
+def _task_input(tasks: list[str], label: str, key: str) -> str:
+    """One of these tasks; asked only where there are several, "" where there is none."""
+    if len(tasks) < 2:
+        return next(iter(tasks), "")
     return st.segmented_control(label, tasks, default=tasks[0], required=True, format_func=messages.plain, key=key)
+
+
+def _places(maps: Maps, name: str) -> np.ndarray:
+    """(mapped cells, 2) on one of our maps, or on an embedding of the file."""
+    if name in (ALL, PANEL):
+        return maps.cells[[f"{name[1:]}_x", f"{name[1:]}_y"]].to_numpy()
+    return stored.read_embedding(state.dataset_path(), name)[maps.cells["cell_index"]]
+
+
+def _embeddings(run: Run) -> tuple[str, ...]:
+    data = state.run_data(run)
+    return stored.embedding_names(state.dataset_path(), data.n_cells) if data is not None else ()
+
+
+def _title(name: str, run: Run, maps: Maps) -> str:
+    if name == PANEL:
+        return f"UMAP of the panel ({run.panel.panel_size:,} genes)"
+    if name != ALL:
+        return f"{name} of the file"
+    few = f" ({maps.genes_all:,} most variable)" if maps.genes_all < run.summary["candidate_genes"] else ""
+    return f"UMAP of all candidate genes{few}"
 
 
 def _gene(run: Run, maps: Maps, name: str) -> pd.Series:

@@ -102,7 +102,7 @@ def numbers(run: Run, task: TaskConfig) -> None:
     charts.chart(
         lambda theme: number_figure(table, theme), key="numbers", alt="Predicted against true numbers of held-out cells",
         table=table, name=f"yoto_predictions_{report.file_safe(task.obs)}",
-        caption="One dot per held-out cell; on the dashed line prediction and truth agree.",
+        caption="One dot per held-out cell (at most 5,000 are drawn); on the dashed line prediction and truth agree.",
     )  # fmt: skip
 
 

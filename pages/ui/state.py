@@ -245,17 +245,17 @@ def outline() -> Outline | None:
     return found if run_id == st.session_state.get(_RUN) else None
 
 
-def take_outline(chart: str) -> None:
-    """Callback of a chart with two maps: keep the line itself, as the points are forgotten with the next colour."""
+def take_outline(chart: str, left: str, right: str) -> None:
+    """Callback of a chart with two named maps: keep the line itself, as the points are forgotten with the next colour."""
     selection = st.session_state[chart]["selection"]
     drawn = [*selection.get("lasso", ()), *selection.get("box", ())]
     if not drawn:
         return
-    x, y, side = drawn[-1]["x"], drawn[-1]["y"], "left" if drawn[-1].get("xref", "x") == "x" else "right"
+    x, y, name = drawn[-1]["x"], drawn[-1]["y"], left if drawn[-1].get("xref", "x") == "x" else right
     if len(x) == 2:  # a box is given by two corners
         x, y = (x[0], x[1], x[1], x[0]), (y[0], y[0], y[1], y[1])
     corners = tuple((float(a), float(b)) for a, b in zip(x, y, strict=True))
-    st.session_state[_OUTLINE] = (st.session_state.get(_RUN), Outline(side, corners))
+    st.session_state[_OUTLINE] = (st.session_state.get(_RUN), Outline(name, corners))
 
 
 def forget_outline() -> None:

@@ -141,7 +141,7 @@ def enrich(
     if not tested:
         raise ConfigError(
             f"No gene set has {min_set} to {max_set} genes in common with the background.",
-            hint="Check the spelling of the symbols: human sets are in capitals; or choose other sets or limits.",
+            hint="The shipped sets are human, in capitals: match names whatever their case, or choose other sets.",
         )
     total = sum(len(sets) for sets in libraries.values())
     return Enrichment(

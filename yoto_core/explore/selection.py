@@ -10,14 +10,13 @@ from matplotlib.path import Path as Polygon
 from yoto_core.explore.embedding import Maps
 
 MIN_SCORED = 5  # held-out cells below which no share is given
-TOP_GENES = 10
 
 
 @dataclass(frozen=True)
 class Outline:
-    """A closed line on one of the two maps: corners (x, y) in the units of that map ("left" or "right")."""
+    """A closed line on a map, which is named: corners (x, y) in the units of that map."""
 
-    side: str
+    map: str
     corners: tuple[tuple[float, float], ...]
 
     def holds(self, places: np.ndarray) -> np.ndarray:

@@ -12,11 +12,15 @@ WORST = 3
 FEW = 10  # held-out cells below which a share of them is rough
 
 
+def chance_kept(cells: int) -> float:
+    """Share (0 to 1) of a cell's nearest cells that any map keeps by chance."""
+    return min(NEIGHBOURS, cells - 1) / max(1, cells - 1)
+
+
 def map_sentences(maps: Maps, task: str) -> tuple[str, ...]:
     """How much of each cell's neighbourhood the panel keeps, and which classes merge."""
     overall = maps.overall[maps.overall["measure"] == "neighbours"]
-    kept, cells = float(overall["panel"].iloc[0]), len(maps.cells)
-    chance = min(NEIGHBOURS, cells - 1) / max(1, cells - 1)
+    kept, chance = float(overall["panel"].iloc[0]), chance_kept(len(maps.cells))
     found = [f"By the panel alone a cell keeps {kept:.0%} of its nearest cells; by chance it would be {chance:.1%}."]
     classes = maps.classes[maps.classes["task"] == task]
     if classes.empty:

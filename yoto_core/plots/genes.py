@@ -121,7 +121,9 @@ def violin_figure(table: pd.DataFrame, colors: dict[str, str], theme: Theme) -> 
             hoverinfo="y+name",
         )  # fmt: skip
     many = len(order) > 12
-    figure.update_xaxes(type="category", tickangle=-90 if many else -45, dtick=1, tickfont={"size": _letters(len(order))})
+    figure.update_xaxes(
+        type="category", tickangle=-90 if many else -45, dtick=1, tickfont={"size": _letters(len(order))}
+    )
     figure.update_yaxes(title="log expression", rangemode="tozero")
     return styled(figure, theme, height=380)
 

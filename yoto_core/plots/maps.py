@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from yoto_core.data.sampling import stratified
 from yoto_core.plots.labels import crowd, spread
 from yoto_core.plots.palettes import MISSING
-from yoto_core.plots.style import GRID, INK, MUTED, VEIL, Theme, literal, styled
+from yoto_core.plots.style import GRID, GROUND, INK, MUTED, Theme, literal, styled
 
 DRAWN = 40_000  # cells; more would only slow the browser
 LEGEND = 102  # classes; a longer legend is no help
@@ -72,6 +72,8 @@ def map_figure(
     `outline` is the line that was drawn around the selection: the side it was drawn on and its corners.
     """
     figure = make_subplots(cols=2, horizontal_spacing=0.03, subplot_titles=[literal(title) for title in titles])
+    for title, start in zip(figure.layout.annotations, (0, 0.515), strict=True):  # left, clear of the buttons
+        title.update(x=start, xanchor="left")
     size = 7 if len(table) < 4_000 else 5 if len(table) < 15_000 else 3.5
     pale, shown = table[~table["selected"]], table[table["selected"]]
     for column, side in ((1, "left"), (2, "right")):
@@ -146,7 +148,7 @@ def _names(figure: go.Figure, shown: pd.DataFrame, side: str, column: int, size:
         figure.add_annotation(
             x=x, y=y, text=literal(_brief(name)), ax=right, ay=-up, showarrow=True, arrowhead=0, arrowwidth=1,
             arrowcolor=MUTED if np.hypot(right, up) > 1.2 * size else "rgba(0,0,0,0)", row=1, col=column,
-            font={"size": size, "color": INK[theme]}, bgcolor=VEIL[theme], borderpad=1,
+            font={"size": size, "color": INK[theme], "weight": 600, "shadow": ", ".join([f"0 0 4px {GROUND[theme]}"] * 4)},
         )  # fmt: skip
 
 

@@ -13,7 +13,6 @@ MUTED = "#9aa5ad"
 INK = {"light": "#1b2730", "dark": "#e6edf2"}
 GRID = {"light": "#e3e8ec", "dark": "#2c3840"}
 GROUND = {"light": "#ffffff", "dark": "#12181d"}
-VEIL = {"light": "rgba(255,255,255,0.7)", "dark": "rgba(18,24,29,0.7)"}  # behind words that stand on marks
 
 
 def literal(text: str) -> str:
