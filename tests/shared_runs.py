@@ -8,15 +8,20 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import psutil
 
-from tests.conftest import make_toy
+from tests.conftest import CLASSES, make_toy
 from yoto_core import pipeline
 from yoto_core.config import EvaluationConfig, RunConfig, SelectorConfig, TaskConfig, TrainingConfig
 from yoto_core.data.reading import Dataset, read_dataset
+from yoto_core.explore.embedding import CLASS_COLUMNS, Maps, draw_maps
+from yoto_core.explore.profiles import profile
 from yoto_core.files import write_json
 from yoto_core.pipeline import Chosen, Run
-from yoto_core.store import runs
+from yoto_core.progress import never, silent
+from yoto_core.store import exploration, runs
 from yoto_core.store.status import Status, read_status
 
 PATIENCE = 120.0  # seconds until a wait is given up as a failure
@@ -74,6 +79,42 @@ def save(run: Run, *, scored: bool = True) -> Path:
     state = "done" if scored else "stopped"
     done = replace(read_status(folder), state=state, message="Finished", has_panel=True, started=1.0, finished=3.0)
     write_json(folder / "status.json", done.__dict__)
+    return folder
+
+
+@cache
+def drawn_maps() -> Maps:
+    """The maps of the finished run, really drawn; read only."""
+    found = chosen(finished().config)
+    return draw_maps(found.problem, found.run.model, found.order, seed=0, on_progress=silent, should_stop=never)
+
+
+def planted_maps() -> Maps:
+    """Maps with a known answer: four islands 10 apart on the left, of which NK and T lie on one place on the right."""
+    found, rng = chosen(finished().config), np.random.default_rng(0)
+    codes = found.problem.targets[0].values
+    left = 10.0 * np.column_stack([codes % 2, codes // 2]) + rng.uniform(-1, 1, (len(codes), 2))
+    right = left - np.outer(codes == CLASSES.index("T"), [10.0, 0.0])  # NK is at (0, 10), T at (10, 10)
+    columns = found.problem.expression[:, found.order].toarray()
+    answers = found.run.model.predict(columns)
+    cells = pd.DataFrame({"cell_index": np.arange(len(codes)), "part": "train"})
+    cells.loc[found.problem.split.test, "part"] = "held-out"
+    cells[["all_x", "all_y"]], cells[["panel_x", "panel_y"]] = left, right
+    for target, answer in zip(found.problem.targets, answers, strict=True):
+        cells[f"{target.task} true"] = np.array(target.classes)[target.values] if target.classes else target.values
+        cells[f"{target.task} predicted"] = answer.labels
+        if target.classes:
+            cells[f"{target.task} probability"] = answer.probabilities.max(axis=1)
+    overall = pd.DataFrame({"measure": ["neighbours"], "task": [""], "all": [1.0], "panel": [0.5]})
+    expression = pd.DataFrame(columns, columns=list(found.run.panel.genes))
+    return Maps(cells, expression, overall, pd.DataFrame(columns=CLASS_COLUMNS), len(cells), 60)
+
+
+def save_explored(maps: Maps) -> Path:
+    """The finished run with all that the Explore pages read."""
+    found, folder = chosen(finished().config), save(finished())
+    exploration.save_profiles(folder, profile(found.problem, found.order))
+    exploration.save_maps(folder, maps)
     return folder
 
 

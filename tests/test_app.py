@@ -3,16 +3,14 @@
 import re
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import nav
 from tests.conftest import make_toy
+from tests.shared_app import APP, PAGES, app, fine, go, messages, visited_server, words
 from tests.shared_runs import CONDITION, PATIENCE, TYPE, chosen, config_for, finished, save, toy_on_disk, wait_for_end
 from yoto_core.config import EvaluationConfig, TaskConfig
 from yoto_core.data.reading import read_dataset
@@ -23,8 +21,6 @@ from yoto_core.store.status import read_status
 from yoto_core.work import jobs
 from yoto_core.worker import carry_out
 
-APP = str(Path(__file__).resolve().parent.parent / "app.py")
-PAGES = {step.title: step.file for step in nav.STEPS}
 NEED_RUN = [name for name in PAGES if name in ("Train", "Panel", "Maps", "Metrics", "Enrichment")]
 GATED = ["Design", *NEED_RUN]
 ODD = [
@@ -37,29 +33,7 @@ ODD = [
 ODD_NAMES = ["<img src=x onerror=alert(1)>", "1", "😀", ":material/home: _x_"]
 
 
-@pytest.fixture(autouse=True)
-def _as_on_a_server_that_has_been_visited(monkeypatch):
-    """AppTest forgets before every run that `st.navigation` was called, which a server does not.
-
-    The first visit to a fresh server is tested in test_browser.py.
-    """
-    begin = PagesManager.__init__
-
-    def begin_visited(self, *arguments, **options):
-        begin(self, *arguments, **options)
-        PagesManager.uses_pages_directory = False
-
-    monkeypatch.setattr(PagesManager, "__init__", begin_visited)
-
-
-def app(**link):
-    at = AppTest.from_file(APP, default_timeout=60)
-    at.query_params.update(link)
-    return at.run()
-
-
-def go(at, page):
-    return at.switch_page(PAGES[page]).run()
+_visited_server = pytest.fixture(autouse=True)(visited_server)
 
 
 def upload(at, content, name="toy.h5ad"):
@@ -76,20 +50,6 @@ def opened(adata, tmp_path):
     adata.write_h5ad(tmp_path / "odd.h5ad")
     with (tmp_path / "odd.h5ad").open("rb") as file:
         return app(data=library.keep(file, "odd.h5ad"))
-
-
-def fine(at):
-    """No page may ever show an exception."""
-    assert not at.exception, [error.value for error in at.exception]
-    return at
-
-
-def words(elements):
-    return " ".join(str(element.value) for element in elements)
-
-
-def messages(at):
-    return [str(element.value).replace("\\", "") for element in (*at.error, *at.warning, *at.info)]
 
 
 def input_labelled(at, label):

@@ -30,7 +30,7 @@ def confusion_figure(table: pd.DataFrame, theme: Theme, *, counts: pd.DataFrame 
     written = len(table.columns) <= WRITTEN
     told = table if counts is None else counts.loc[table.index, table.columns]
     text = told.map(_share if counts is None else _count)
-    high = "#0b5d8a" if theme == "light" else "#6cc0f0"
+    high = "#0b5d8a" if theme == "light" else "#2a7fb8"
     unit = "%{text} of the class" if counts is None else "%{text} cells (%{z:.0%} of the class)"
     figure = go.Figure(
         go.Heatmap(
