@@ -20,7 +20,18 @@ import pytest
 
 from pages.ui import nav
 from tests.conftest import make_toy
-from tests.shared_runs import CONDITION, PATIENCE, TYPE, config_for, finished, save, toy_dataset, toy_on_disk
+from tests.shared_runs import (
+    CONDITION,
+    PATIENCE,
+    TYPE,
+    config_for,
+    finished,
+    planted_maps,
+    save,
+    save_explored,
+    toy_dataset,
+    toy_on_disk,
+)
 from yoto_core.config import EvaluationConfig, TaskConfig
 from yoto_core.data.reading import read_dataset
 from yoto_core.store import runs
@@ -389,6 +400,56 @@ def test_text_from_files_is_never_rendered(page, server, home, tmp_path):
         assert page.evaluate("window.hacked") is None
         assert page.locator("img[src*='outside.example'], a[href*='outside.example']").count() == 0
         assert page.get_by_text("bold", exact=True).count() == 0  # <b>bold</b> is shown with its brackets
+
+
+def draw_around(page, side, middle, reach):
+    """Draw a lasso with the mouse around a place on one of the two maps, in the units of that map."""
+    chart = page.locator(".js-plotly-plot").first
+    chart.locator("canvas").first.wait_for()
+    box = chart.bounding_box()
+    x, y = page.evaluate(
+        """([side, x, y]) => {
+            const layout = document.querySelector('.js-plotly-plot')._fullLayout, end = side === 'left' ? '' : '2';
+            const across = layout['xaxis' + end], down = layout['yaxis' + end];
+            return [x.map(v => across._offset + across.l2p(v)), y.map(v => down._offset + down.l2p(v))];
+        }""",
+        [side, *(list(middle[i] + reach * turn) for i, turn in enumerate((np.cos(TURNS), np.sin(TURNS))))],
+    )
+    places = [(box["x"] + a, box["y"] + b) for a, b in zip(x, y, strict=True)]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place)
+    page.mouse.up()
+
+
+TURNS = np.linspace(0, 2 * np.pi, 9)
+
+
+@pytest.mark.parametrize(
+    ("side", "middle", "classes"), [("left", (0, 0), {"B": 75}), ("right", (0, 10), {"NK": 75, "T": 75})]
+)
+def test_a_lasso_tells_the_classes_inside_and_stays_when_the_colours_change(side, middle, classes, page, server, home):
+    folder = save_explored(planted_maps())
+    visit(page, f"{server.url}/maps?run={folder.name}")
+    title(page, "Maps")
+    draw_around(settled(page), side, middle, 2.5)
+    said = f"{75 * len(classes)} cells selected"
+    page.get_by_role("heading", name=said).wait_for()
+
+    for kind, beside in (("Gene", "STIM1"), ("Right or wrong", "Held-out cells only")):
+        page.get_by_label("Colour by").fill(kind)
+        page.get_by_role("option", name=kind, exact=True).click()
+        page.get_by_test_id("stMain").get_by_text(beside, exact=True).first.wait_for()  # the page has taken it in
+        settled(page)
+        page.get_by_role("heading", name=said).wait_for()
+    with page.expect_download() as waiting:
+        press(page, "Classes of the selection (CSV)")
+    table = pd.read_csv(waiting.value.path(), keep_default_na=False)
+    assert dict(zip(table["class"], table["cells"], strict=True)) == classes
+
+    press(page, "Clear selection")
+    page.get_by_role("heading", name=said).wait_for(state="detached")
 
 
 def test_the_page_works_on_a_narrow_screen_and_in_the_dark(browser, server):
