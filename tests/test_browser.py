@@ -73,7 +73,7 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.home, self.url = home, f"http://127.0.0.1:{self.port}"
-        home.mkdir()
+        home.mkdir(exist_ok=True)
         self.log = (home / "server.log").open("w")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)],

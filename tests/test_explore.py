@@ -6,9 +6,9 @@ import pytest
 
 from yoto_core.data.sampling import stratified
 from yoto_core.explore import embedding
-from yoto_core.explore.profiles import correlations, redundant_pairs
+from yoto_core.explore.profiles import Profiles, correlations, redundant_pairs
 from yoto_core.explore.selection import Outline
-from yoto_core.explore.sentences import mistake_sentences, mistakes
+from yoto_core.explore.sentences import mistake_sentences, mistakes, outside_sentence
 from yoto_core.plots import calibration, confusion, palettes
 
 
@@ -73,6 +73,26 @@ def test_the_worst_class_comes_first_with_what_it_is_taken_for():
     assert mistakes(counts).loc[0, ["class", "mistaken_for"]].tolist() == ["b", "a"]
     assert mistake_sentences(counts)[0] == "b: 20% of its 10 held-out cells are found; 80% are taken for a."
     assert "one class only" in mistake_sentences(counts.iloc[:1].reindex(names, fill_value=0))[0]
+
+
+def test_classes_of_few_cells_do_not_lead_and_are_said_to_be_rough():
+    names = list("abc")
+    counts = pd.DataFrame([[9, 1, 0], [0, 12, 8], [1, 2, 0]], index=names, columns=names)
+    said = mistake_sentences(counts)
+    assert said[0].startswith("b: 60% of its 20 held-out cells are found; 40% are taken for c.")
+    assert said[-1] == "1 class has fewer than 10 held-out cells: shares of so few are rough."
+    assert not any(sentence.startswith("c:") for sentence in said)
+
+
+def test_a_search_outside_the_panel_says_what_the_gene_could_replace():
+    empty = pd.DataFrame()
+    candidates = pd.DataFrame({"gene": ["A", "B"], "gene_id": ["ENSG1", "ENSG2"]})
+    near = pd.DataFrame({"gene": ["A", "C"], "other": ["B", "B"], "other_id": "", "correlation": [0.5, 0.75]})
+    profiles = Profiles(empty, empty, empty, near, candidates)
+    for name in ("b", " ENSG2 "):
+        said = "B was a candidate and was not chosen. It could replace C (correlation 0.75)."
+        assert outside_sentence(profiles, name) == said
+    assert outside_sentence(profiles, "X") == "“X” is neither in the panel nor among its 2 candidate genes."
 
 
 def test_a_model_that_claims_what_it_keeps_is_well_calibrated():

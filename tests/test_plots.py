@@ -7,9 +7,21 @@ import pandas as pd
 import pytest
 
 from tests.shared_runs import finished
+from yoto_core.plots import labels, maps, palettes, vector
 from yoto_core.plots.confusion import confusion_figure, confusion_table
+from yoto_core.plots.enrichment import bar_figure, short_name, term_table
+from yoto_core.plots.enrichment import dot_figure as term_dots
+from yoto_core.plots.genes import (
+    ACROSS,
+    CORRELATED,
+    class_table,
+    correlation_figure,
+    correlation_table,
+    dot_figure,
+    heat_figure,
+)
 from yoto_core.plots.numbers import number_figure, number_table
-from yoto_core.plots.scores import REFERENCES, rival_figure, rival_table
+from yoto_core.plots.scores import rival_figure, rival_table
 from yoto_core.plots.sizes import size_figure, size_table
 from yoto_core.plots.training import SCORE_PREFIX, training_figure
 from yoto_core.scores.methods import METHODS
@@ -57,12 +69,14 @@ def test_the_rival_table_holds_one_row_per_method_best_first(task, metric, score
     table = rival_table(scores, task)
     assert list(table.columns) == ["method", "label", "value", "low", "high", "cells"]
     assert table["method"].is_unique
-    assert set(table["method"]) == set(scores[scores["task"] == task]["method"])
+    assert set(table["method"]) == {*scores[scores["task"] == task]["method"], "own"}
     assert table["value"].is_monotonic_decreasing
-    assert list(table["label"]) == [METHODS[method] for method in table["method"]]
+    labels = {**METHODS, "own": "YOTO's own model"}
+    assert list(table["label"]) == [labels[method] for method in table["method"]]
     here = scores[(scores["task"] == task) & (scores["metric"] == metric)].set_index(["method", "judge"])["value"]
+    sources = {"chance": ("chance", "chance"), "own": ("yoto", "yoto")}
     for row in table.itertuples():
-        assert row.value == here[(row.method, "chance" if row.method == "chance" else "mean")]
+        assert row.value == here[sources.get(row.method, (row.method, "mean"))]
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -74,7 +88,8 @@ def test_the_rival_figure_draws_every_method_with_its_interval(theme, scores):
     for point, row in zip(figure.data, table.itertuples(), strict=True):
         assert point.x[0] + point.error_x.array[0] == pytest.approx(row.high)
         assert point.x[0] - point.error_x.arrayminus[0] == pytest.approx(row.low)
-        assert (point.marker.symbol == "circle-open") == (row.method in REFERENCES)
+        assert (point.marker.symbol == "circle-open") == (row.method in ("all", "chance"))
+        assert (point.marker.symbol == "diamond") == (row.method == "own")
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -138,3 +153,136 @@ def test_empty_tables_draw_empty_figures(theme, scores):
     assert not training_figure(pd.DataFrame(), theme).data
     assert not rival_figure(rival_table(scores.iloc[:0], "cell_type"), "macro-F1", theme).data
     assert confusion_figure(pd.DataFrame(), theme).data[0].z.size == 0
+
+
+def profile_table(genes, classes=5):
+    """Every gene is high in one class: its number modulo the classes."""
+    rows = [
+        {"task": "t", "gene": f"G{g}", "class": f"c{c}", "mean": 5.0 if g % classes == c else 0.5, "percent": 50.0}
+        for g in range(genes)
+        for c in range(classes)
+    ]
+    return class_table(pd.DataFrame(rows), "t", [f"G{g}" for g in range(genes)])
+
+
+@pytest.mark.parametrize("draw", [dot_figure, heat_figure])
+@pytest.mark.parametrize("genes", [ACROSS, 200])
+def test_genes_stand_side_by_side_as_long_as_their_names_can_be_read(draw, genes):
+    figure = draw(profile_table(genes), "light")
+    across = figure.layout.xaxis.categoryarray if genes <= ACROSS else figure.layout.yaxis.categoryarray
+    assert sorted(across) == sorted(f"G{g}" for g in range(genes))
+    if genes == 200:
+        assert figure.layout.height / genes >= 15  # pixels per name
+
+
+def test_dots_and_heat_map_tell_the_same_means():
+    table = profile_table(60)
+    heat, dots = heat_figure(table, "light").data[0], dot_figure(table, "dark").data[0]
+    high = {(x, y) for i, y in enumerate(heat.y) for j, x in enumerate(heat.x) if heat.z[i][j] == 1}
+    assert high == {(x, y) for x, y, color in zip(dots.x, dots.y, dots.marker.color, strict=True) if color == 1}
+    assert len(high) == 60
+
+
+def test_a_large_correlation_matrix_is_cut_to_the_genes_that_repeat_another():
+    size = 200
+    values = np.eye(size)
+    values[7, 190] = values[190, 7] = 0.9
+    names = [f"G{i}" for i in range(size)]
+    table = correlation_table(pd.DataFrame(values, index=names, columns=names))
+    assert table.shape == (CORRELATED, CORRELATED)
+    assert list(table.index) == list(table.columns)
+    assert abs(list(table.index).index("G7") - list(table.index).index("G190")) == 1
+    assert correlation_figure(table, "dark").data[0].z.shape == (CORRELATED, CORRELATED)
+
+
+@pytest.mark.parametrize("n", [9, 20, 28, 34, 75])
+def test_colours_can_be_seen_on_white_and_on_the_dark_ground(n):
+    for ground in ("#ffffff", "#12181d"):
+        assert min(palettes.contrast(color, ground) for color in palettes.palette(n)) >= (1.4 if n > 28 else 1.2)
+
+
+def test_a_colour_has_no_contrast_to_itself_and_white_most_to_black():
+    assert palettes.contrast("#abcdef", "#abcdef") == 1
+    assert palettes.contrast("#000000", "#ffffff") == pytest.approx(21)
+
+
+def test_names_on_one_spot_move_apart_and_stay_on_the_map():
+    anchors = np.full((12, 2), 100.0)
+    letters, size, shape = np.full(12, 8), 10, (450, 450)
+    placed = anchors + labels.spread(anchors, letters, size, shape)
+    half = np.array([8 * size * labels.LETTER, size * labels.LINE]) / 2
+    assert (placed >= half).all()
+    assert (placed <= np.array(shape) - half).all()
+    over = np.abs(placed[:, None] - placed[None, :]) < 2 * half - 0.5
+    assert not (over.all(axis=2) & ~np.eye(12, dtype=bool)).any()
+
+
+def test_names_that_do_not_meet_stay_where_they_are():
+    anchors = np.array([[100.0, 100.0], [300.0, 300.0]])
+    assert np.abs(labels.spread(anchors, np.array([5, 5]), 12, (450, 450))).max() < 0.01
+
+
+def test_a_group_in_two_islands_is_named_on_the_larger_one_and_nowhere_without_places():
+    places = np.concatenate([np.zeros((30, 2)), np.full((10, 2), 9.0), [[np.nan, 1.0]]])
+    assert labels.crowd(places) == (0, 0)
+    assert labels.crowd(np.full((3, 2), np.nan)) is None
+
+
+def painted(values, colors):
+    places = np.arange(2.0 * len(values)).reshape(-1, 2)
+    paint = maps.Paint("what", pd.Series(values), colors)
+    return maps.map_table(places, places, paint, np.arange(len(values)) < 3), paint
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_every_cell_has_the_colour_of_its_class_on_both_maps(theme):
+    table, paint = painted(["a", "b", None, "a"], {"a": "#111111", "b": "#222222", palettes.MISSING: "#999999"})
+    figure = maps.map_figure(table, paint, ("one", "two"), theme, ("right", ((0, 0), (1, 0), (1, 1))))
+    dots = [trace for trace in figure.data if trace.type == "scattergl" and trace.customdata is not None]
+    assert len(dots) == 2
+    for trace in dots:
+        steps = [color for _, color in trace.marker.colorscale][::2]
+        told = {name: steps[int(code)] for name, code in zip(trace.customdata, trace.marker.color, strict=True)}
+        assert told == {"a": "#111111", "b": "#222222", "(missing)": "#999999"}
+    (line,) = [trace for trace in figure.data if trace.mode == "lines"]
+    assert (list(line.x), line.xaxis) == ([0, 1, 1, 0], "x2")
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_gene_s_zero_is_pale_and_its_highest_value_stands_out(theme):
+    table, paint = painted([0.0, 2.0, 5.0, 1.0], None)
+    trace = next(t for t in maps.map_figure(table, paint, ("one", "two"), theme).data if t.marker.showscale)
+    first, *_, last = (color for _, color in trace.marker.colorscale)
+    ground = {"light": "#ffffff", "dark": "#12181d"}[theme]
+    assert palettes.contrast(first, ground) < 2 < palettes.contrast(last, ground)
+
+
+def test_all_classes_can_be_missing():
+    table, paint = painted([None] * 4, {palettes.MISSING: "#999999"})
+    assert maps.map_figure(table, paint, ("one", "two"), "light").data
+
+
+def test_a_set_is_named_as_people_say_it():
+    assert short_name("HALLMARK_HYPOXIA", "Hallmark (MSigDB 7.0)") == "Hypoxia · Hallmark"
+    assert short_name("innate immunity (GO:0045087)", "GO") == "innate immunity · GO"
+    assert len(short_name("word " * 30, "own.gmt")) <= 60
+
+
+@pytest.mark.parametrize("draw", [bar_figure, term_dots])
+def test_terms_of_one_short_name_stay_two_bars(draw):
+    rows = [
+        {"term": f"{'x' * 50}{i}", "library": "L", "hits": 2, "set_size": 5, "p_value": 0.1, "adjusted_p": 0.2, "genes": "A, B"}
+        for i in range(25)
+    ]  # fmt: skip
+    figure = draw(term_table(pd.DataFrame(rows)), "light")
+    assert len(set(figure.data[0].y)) == 20
+
+
+@pytest.mark.parametrize("form", ["svg", "pdf", "png"])
+def test_a_map_becomes_a_file_with_its_titles_names_and_classes(form):
+    table, paint = painted(["a<b", "b", "a<b", "b"], {"a<b": "#111111", "b": "#222222"})
+    figure = maps.map_figure(table, paint, ("first map", "second map"), "light", ("left", ((0, 0), (1, 0), (1, 1))))
+    content = vector.draw(figure, form)
+    assert content[:4] == {"svg": b"<?xm", "pdf": b"%PDF", "png": b"\x89PNG"}[form]
+    if form == "svg":
+        assert all(f"<!-- {text} -->" in content.decode() for text in ("first map", "second map", "a&lt;b"))

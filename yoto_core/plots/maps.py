@@ -119,37 +119,53 @@ def _dots(
 def _classes(
     figure: go.Figure, shown: pd.DataFrame, side: str, column: int, colors: dict[str, str], size: float, theme: Theme
 ) -> None:
-    present = [name for name in colors if name in set(shown["value"])]
-    marker = {"size": size, "color": shown["value"].map(colors), "opacity": 0.85}
-    names = shown["value"].map({name: literal(name) for name in present})
-    _dots(figure, shown, side, column, marker, text=names, hovertemplate="%{text}<extra></extra>")
+    there = set(shown["value"])
+    present = [name for name in colors if name in there]
+    # Numbers on a scale of steps and plain data to hover on: plotly looks at every colour and text it is given, one by one.
+    codes = shown["value"].map({name: code for code, name in enumerate(present)}).to_numpy(dtype=np.float32)
+    steps = [[(code + end) / len(present), colors[name]] for code, name in enumerate(present) for end in (0, 1)]
+    marker = {
+        "size": size, "color": codes, "colorscale": steps or None, "cmin": -0.5, "cmax": len(present) - 0.5,
+        "showscale": False, "opacity": 0.85,
+    }  # fmt: skip
+    names = shown["value"].map({name: literal(name) for name in present}).to_numpy(dtype=object)
+    _dots(figure, shown, side, column, marker, customdata=names, hovertemplate="%{customdata}<extra></extra>")
     if column == 1 and len(present) <= LEGEND:  # one trace holds all cells in shuffled order; these carry the legend
-        for name in present:
-            figure.add_scatter(
-                x=[None], y=[None], mode="markers", name=literal(_brief(name)), marker={"size": 10, "color": colors[name]},
-                row=1, col=1, hoverinfo="skip",
-            )  # fmt: skip
+        figure.add_traces(
+            [
+                go.Scatter(
+                    x=[None], y=[None], mode="markers", name=literal(_brief(name)), hoverinfo="skip",
+                    marker={"size": 10, "color": colors[name]},
+                )
+                for name in present
+            ]
+        )  # fmt: skip
     if len(present) <= LABELLED:
-        _names(figure, shown, side, column, 12 if len(present) <= 20 else 10, theme)
+        names = _names(shown, side, column, 12 if len(present) <= 20 else 10, theme)
+        figure.layout.annotations = [*figure.layout.annotations, *names]  # at once: plotly copies all for every new one
 
 
-def _names(figure: go.Figure, shown: pd.DataFrame, side: str, column: int, size: int, theme: Theme) -> None:
+def _names(shown: pd.DataFrame, side: str, column: int, size: int, theme: Theme) -> list[go.layout.Annotation]:
     """Every class named at its crowd; a name that had to give way has a line that leads back."""
     places = shown[[f"{side}_x", f"{side}_y"]].to_numpy()
     found = {name: crowd(places[rows]) for name, rows in shown.groupby("value").indices.items() if name != MISSING}
     found = {name: place for name, place in found.items() if place is not None}
     if not found:
-        return
+        return []
     anchors = np.array(list(found.values()))
     low, high = np.nanmin(places, axis=0), np.nanmax(places, axis=0)
     pixels = (anchors - low) / np.maximum(high - low, 1e-9) * MAP_PIXELS
     moves = spread(pixels, np.array([len(_brief(name)) for name in found]), size, MAP_PIXELS)
-    for name, (x, y), (right, up) in zip(found, anchors, moves, strict=True):
-        figure.add_annotation(
-            x=x, y=y, text=literal(_brief(name)), ax=right, ay=-up, showarrow=True, arrowhead=0, arrowwidth=1,
-            arrowcolor=MUTED if np.hypot(right, up) > 1.2 * size else "rgba(0,0,0,0)", row=1, col=column,
-            font={"size": size, "color": INK[theme], "weight": 600, "shadow": ", ".join([f"0 0 4px {GROUND[theme]}"] * 4)},
-        )  # fmt: skip
+    axis = str(column) if column > 1 else ""
+    shadow = ", ".join([f"0 0 4px {GROUND[theme]}"] * 4)
+    return [
+        go.layout.Annotation(
+            x=x, y=y, xref=f"x{axis}", yref=f"y{axis}", text=literal(_brief(name)), ax=right, ay=-up, showarrow=True,
+            arrowhead=0, arrowwidth=1, arrowcolor=MUTED if np.hypot(right, up) > 1.2 * size else "rgba(0,0,0,0)",
+            font={"size": size, "color": INK[theme], "weight": 600, "shadow": shadow},
+        )
+        for name, (x, y), (right, up) in zip(found, anchors, moves, strict=True)
+    ]  # fmt: skip
 
 
 def _numbers(

@@ -27,6 +27,9 @@ def draw(figure: go.Figure, form: Format) -> bytes:
     canvas = Figure(figsize=(WIDTH, height), dpi=200, layout="constrained")
     names = sorted({getattr(trace, "xaxis", None) or "x" for trace in figure.data}, key=lambda name: (len(name), name))
     axes = dict(zip(names, canvas.subplots(1, len(names), squeeze=False)[0], strict=True)) if names else {}
+    titles = [note.text for note in figure.layout.annotations if note.xref == note.yref == "paper"]
+    for ax, title in zip(axes.values(), titles, strict=False):
+        ax.set_title(_text(title), loc="left", fontsize=10, parse_math=False)
     for name, ax in axes.items():
         _Axis(ax, figure, name).draw(t for t in figure.data if (getattr(t, "xaxis", None) or "x") == name)
     out = io.BytesIO()
@@ -211,4 +214,4 @@ def _color(color: str | None) -> Any:
 
 def _scale(scale: Any) -> LinearSegmentedColormap:
     stops = get_colorscale(scale) if isinstance(scale, str) else scale
-    return LinearSegmentedColormap.from_list("scale", [(float(stop), _color(color)) for stop, color in stops])
+    return LinearSegmentedColormap.from_list("scale", [(float(stop), _color(color)) for stop, color in stops], N=1024)
