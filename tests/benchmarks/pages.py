@@ -190,6 +190,7 @@ def page_rows(page: Page, server: Server, run_id: str) -> list[tuple[str, float,
     change_colour(page, "Gene", "Gene")
     label, gene = partial(change_colour, page, "Label", "Task"), partial(change_colour, page, "Gene", "Gene")
     measure("maps: from label to gene", label, gene)
+    label()
     measure("maps: from gene to label", gene, label)
     return rows
 
