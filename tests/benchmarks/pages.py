@@ -162,7 +162,7 @@ def change_colour(page: Page, kind: str, sign: str) -> float:
     option.wait_for()
     started = time.perf_counter()
     option.click()
-    page.get_by_test_id("stMain").get_by_text(sign).first.wait_for()
+    page.get_by_test_id("stWidgetLabel").get_by_text(sign, exact=True).wait_for()
     stands(page, "Maps")
     return time.perf_counter() - started
 
