@@ -5,7 +5,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
-from pages.ui import downloads, labelling, messages, nav, state
+from pages.ui import charts, downloads, labelling, messages, nav, state
 from pages.ui.labelling import Question
 from yoto_core.data.genes import unique_names
 from yoto_core.model.calibration import DEFAULT_THRESHOLD, trade_off_sentence
@@ -20,7 +20,6 @@ from yoto_core.store.card import model_card, origin
 from yoto_core.store.history import Row, history, history_row, shared
 from yoto_core.store.saved import SavedModel
 
-QUIET = {"displayModeBar": False}
 PREVIEW = 1_000  # rows shown; the files hold all
 
 
@@ -179,11 +178,11 @@ def shift(found: Shift) -> None:
     """New cells against training cells."""
     st.subheader("Do the new cells look like the training cells?", anchor=False)
     st.text(found.sentence)
-    figure = shift_figure(found.genes, state.theme())
-    st.plotly_chart(figure, key="shift", config=QUIET, alt="Expression of panel genes in new and in training cells")
-    if len(found.genes) > DRAWN:
-        st.caption(f"The {DRAWN} genes that moved most, of {len(found.genes):,}; the table holds all.")
-    downloads.figure_buttons(figure, found.genes, "yoto_shift")
+    few = f"The {DRAWN} genes that moved most, of {len(found.genes):,}; the table holds all."
+    charts.chart(
+        lambda theme: shift_figure(found.genes, theme), key="shift", table=found.genes, name="yoto_shift",
+        alt="Expression of panel genes in new and in training cells", caption=few if len(found.genes) > DRAWN else "",
+    )  # fmt: skip
 
 
 def _models() -> dict[str, str]:
@@ -229,6 +228,7 @@ def _trade_off(table: pd.DataFrame, threshold: float, task: str) -> None:
         st.caption("What a threshold costs was not measured: the run has no scores.")
         return
     st.text(trade_off_sentence(table, threshold))
-    figure = trade_off_figure(table, threshold, state.theme())
-    st.plotly_chart(figure, key="trade_off", config=QUIET, alt="Coverage and accuracy over the threshold")
-    downloads.figure_buttons(figure, table, f"yoto_threshold_{file_safe(task)}")
+    charts.chart(
+        lambda theme: trade_off_figure(table, threshold, theme), key="trade_off", table=table,
+        alt="Coverage and accuracy over the threshold", name=f"yoto_threshold_{file_safe(task)}",
+    )  # fmt: skip

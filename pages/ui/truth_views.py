@@ -1,21 +1,24 @@
 """When the new cells carry labels: the Metrics page's tables for them, beside those of the held-out cells."""
 
+from functools import partial
+
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
-from pages.ui import downloads, labelling, messages, state
+from pages.ui import charts, downloads, labelling, messages
 from pages.ui.labelling import Question
 from yoto_core.explore.sentences import mistakes
 from yoto_core.model.calibration import trade_off, trade_off_sentence
 from yoto_core.plots.calibration import calibration_figure, calibration_sentence, calibration_table
 from yoto_core.plots.confusion import by_similarity, confusion_figure, confusion_table
 from yoto_core.plots.numbers import number_figure, number_table
+from yoto_core.plots.style import Theme
 from yoto_core.prediction.crossstudy import CrossStudy, classes_side_by_side, comparable_tasks, scores_side_by_side
 from yoto_core.prediction.predict import Labelled
 from yoto_core.report import METRIC_LABELS, file_safe, interval_texts, mistake_texts
 from yoto_core.store.saved import SavedModel
 
-QUIET = {"displayModeBar": False}
 NONE = ""
 
 
@@ -107,12 +110,17 @@ def _confusion(saved: SavedModel, judged: CrossStudy, task: str, name: str) -> N
             st.caption(title)
             counts = counts.loc[order, order]
             shares = confusion_table(counts)
-            figure = confusion_figure(shares, state.theme(), counts=counts if kind == "Counts" else None)
-            part = file_safe(title.lower())
-            st.plotly_chart(figure, key=f"confusion_{part}", config=QUIET, alt=f"Confusion matrix of {title.lower()}")
-            table = (shares if kind == "Shares" else counts).reset_index(names="true class")
-            downloads.figure_buttons(figure, table, f"yoto_confusion_{part}_{name}")
+            part, counted = file_safe(title.lower()), counts if kind == "Counts" else None
+            charts.chart(
+                partial(_confused, shares, counted), key=f"confusion_{part}", alt=f"Confusion matrix of {title.lower()}",
+                table=(shares if counted is None else counted).reset_index(names="true class"),
+                name=f"yoto_confusion_{part}_{name}",
+            )  # fmt: skip
     st.caption("Rows are true classes, columns what the model says; shares of a row add up to one.")
+
+
+def _confused(shares: pd.DataFrame, counted: pd.DataFrame | None, theme: Theme) -> go.Figure:
+    return confusion_figure(shares, theme, counts=counted)
 
 
 def _certainty(judged: CrossStudy, task: str, threshold: float, name: str) -> None:
@@ -120,14 +128,16 @@ def _certainty(judged: CrossStudy, task: str, threshold: float, name: str) -> No
     table = calibration_table(judged.predictions, task)
     st.text(calibration_sentence(table))
     st.text(trade_off_sentence(trade_off(judged.predictions, task), threshold, cells="the new cells"))
-    figure = calibration_figure(table, state.theme())
-    st.plotly_chart(figure, key="new_calibration", config=QUIET, alt="Claimed certainty against correct new cells")
-    downloads.figure_buttons(figure, table, f"yoto_new_calibration_{name}")
+    charts.chart(
+        lambda theme: calibration_figure(table, theme), key="new_calibration", table=table,
+        alt="Claimed certainty against correct new cells", name=f"yoto_new_calibration_{name}",
+    )  # fmt: skip
 
 
 def _numbers(judged: CrossStudy, task: str, name: str) -> None:
     st.markdown("**Predicted against true**")
     table: pd.DataFrame = number_table(judged.predictions, task)
-    figure = number_figure(table, state.theme())
-    st.plotly_chart(figure, key="new_numbers", config=QUIET, alt="Predicted against true numbers of the new cells")
-    downloads.figure_buttons(figure, table, f"yoto_new_predictions_{name}")
+    charts.chart(
+        lambda theme: number_figure(table, theme), key="new_numbers", table=table,
+        alt="Predicted against true numbers of the new cells", name=f"yoto_new_predictions_{name}",
+    )  # fmt: skip
