@@ -125,7 +125,7 @@ def _target(head: Head, column: pd.Series, name: str) -> tuple[Target, list[Find
             )
         return Target(head.task, "regression", 1.0, (), np.where(np.isfinite(numbers), numbers, np.nan)), []
     names = column.astype(object).where(column.notna(), None).map(lambda value: None if value is None else str(value))
-    codes = pd.Categorical(names, categories=list(head.classes)).codes.astype(np.int64)
+    codes = pd.Index(head.classes).get_indexer(names)  # -1, UNLABELLED, for what the model does not know
     strange = names[(codes == UNLABELLED) & names.notna().to_numpy()]
     if (codes != UNLABELLED).sum() < 2:
         raise DataError(
