@@ -22,7 +22,7 @@ from yoto_core.model.network import answers_for, heads_for
 from yoto_core.progress import Progress, Stopped
 
 N = len(GENES)
-EVEN = {"smoothing": 0.05, "balance": 1.0}
+EVEN = {"balance": 1.0}
 
 
 def marked_classes(genes):

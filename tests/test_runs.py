@@ -283,3 +283,11 @@ def test_the_config_of_a_run_holds_every_setting(folder):
     values = read_json(folder / "config.json")
     values.pop("schema")
     assert RunConfig.from_dict(values) == finished().config
+
+
+def test_a_run_of_the_first_schema_is_read_without_the_settings_that_are_gone(folder):
+    values = read_json(folder / "config.json")
+    config = runs.read_config(folder)
+    old = {"dropout": 0.2, "label_smoothing": 0.05, "group_penalty": 0.001}
+    write_json(folder / "config.json", {**values, "schema": 1, "training": {**values["training"], **old}})
+    assert runs.read_config(folder) == config

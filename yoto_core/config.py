@@ -255,10 +255,6 @@ class TrainingConfig(Settings):
         high=20_000,
     )
     hidden: int = setting(16, label="Encoder width", help="Units of the shared encoder.", low=2, high=1024)
-    dropout: float = setting(0.2, label="Dropout", help="Share of units left out at each step.", low=0.0, high=0.9)
-    label_smoothing: float = setting(
-        0.05, label="Label smoothing", help="How far the model is kept from certainty.", low=0.0, high=0.5
-    )
     learning_rate: float = setting(
         0.01, label="Learning rate", help="Step size for the network's weights.", low=1e-6, high=1.0
     )
@@ -277,9 +273,6 @@ class TrainingConfig(Settings):
     )
     temperature: float = setting(
         0.5, label="Temperature", help="Softness of the ranking in the backward pass.", low=0.001, high=100.0
-    )
-    group_penalty: float = setting(
-        0.001, label="Group penalty", help="Pulls the weights of unhelpful genes to zero.", low=0.0, high=10.0
     )
 
 

@@ -57,8 +57,6 @@ VARIANTS: dict[str, dict[str, str]] = {
     "one replica": {"training.replicas": "1"},
     "no choosing steps": {"training.steps": "1"},
     "half the choosing steps": {"training.steps": "200"},
-    "no group penalty": {"training.group_penalty": "0"},
-    "no dropout, no smoothing": {"training.dropout": "0", "training.label_smoothing": "0"},
     "the paper's form": {"selector.schedule": "fixed"},
 }
 

@@ -48,11 +48,9 @@ def heads_for(targets: Sequence[Target], training_cells: np.ndarray) -> tuple[He
 class Network(nn.Module):
     """R replicas of gene layer → ReLU → heads, trained as one batched computation."""
 
-    def __init__(
-        self, n_genes: int, heads: Sequence[Head], *, replicas: int, hidden: int, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, n_genes: int, heads: Sequence[Head], *, replicas: int, hidden: int) -> None:
         super().__init__()
-        self.heads, self.dropout = tuple(heads), dropout
+        self.heads = tuple(heads)
         # Scaled for a panel of a few dozen inputs: most genes are masked whenever these weights are used.
         self.gene_weights_RAH = nn.Parameter(torch.randn(replicas, n_genes, hidden) / 4)
         self.bias_RH = nn.Parameter(torch.zeros(replicas, hidden))
@@ -64,15 +62,10 @@ class Network(nn.Module):
     def forward(self, x_BA: Tensor, mask_RA: Tensor) -> tuple[Tensor, ...]:
         """One (R, B, C) tensor of scores per task, from the genes that each replica's mask lets through."""
         hidden_RBH = torch.relu(torch.matmul(x_BA, mask_RA[..., None] * self.gene_weights_RAH) + self.bias_RH[:, None])
-        hidden_RBH = nn.functional.dropout(hidden_RBH, self.dropout, training=self.training)
         return tuple(
             torch.matmul(hidden_RBH, weights) + bias[:, None]
             for weights, bias in zip(self.head_weights_RHC, self.head_bias_RC, strict=True)
         )
-
-    def group_penalty(self) -> Tensor:
-        """Sum over replicas and genes of the length of each gene's weights (group lasso, Yuan & Lin 2006)."""
-        return (self.gene_weights_RAH.pow(2).sum(-1) + 1e-8).sqrt().sum()
 
 
 @dataclass(frozen=True)
@@ -83,17 +76,13 @@ class Answers:
     weights_RN: Tensor  # zero where a cell is unlabelled
     task_weight: float
     is_class: bool
-    smoothing: float
 
     def loss(self, output_RBC: Tensor, cells: Tensor) -> Tensor:
         """Sum over replicas of the weighted mean loss over the labelled cells of a batch; zero where it has none."""
         labels_B, weights_RB = self.labels_N[cells], self.weights_RN[:, cells]
         if self.is_class:
             each_RB = nn.functional.cross_entropy(
-                output_RBC.flatten(0, 1),
-                labels_B.repeat(len(output_RBC)),
-                reduction="none",
-                label_smoothing=self.smoothing,
+                output_RBC.flatten(0, 1), labels_B.repeat(len(output_RBC)), reduction="none"
             ).view(weights_RB.shape)
         else:
             each_RB = nn.functional.huber_loss(
@@ -103,9 +92,7 @@ class Answers:
         return self.task_weight * mean_R.sum()
 
 
-def answers_for(
-    target: Target, head: Head, cells: np.ndarray, times_RN: Tensor, *, smoothing: float, balance: float
-) -> Answers:
+def answers_for(target: Target, head: Head, cells: np.ndarray, times_RN: Tensor, *, balance: float) -> Answers:
     """The answers of one task for training cells (indices), which replica r counts `times_RN[r]` times.
 
     A class of n cells weighs n to the power of 1 - `balance`: with 1 every class counts alike, with 0 every cell.
@@ -122,4 +109,4 @@ def answers_for(
         numbers = (np.where(labelled, target.values[cells], head.mean) - head.mean) / head.spread
         labels = torch.tensor(numbers, dtype=torch.float32)
     weights = times_RN * torch.tensor(share, dtype=torch.float32)
-    return Answers(labels, weights, target.weight, bool(target.classes), smoothing)
+    return Answers(labels, weights, target.weight, bool(target.classes))

@@ -89,7 +89,7 @@ class PanelModel:
         with torch.random.fork_rng(devices=[]):  # the first weights are drawn and thrown away
             network = Network(genes, self.heads, replicas=replicas, hidden=hidden)
         network.load_state_dict({name: value for name, value in self.tensors.items() if name not in SCALES})
-        return network.eval()
+        return network
 
 
 def standardise(x_BK: Tensor, mean_K: Tensor, spread_K: Tensor) -> Tensor:

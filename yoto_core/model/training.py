@@ -113,9 +113,7 @@ class _Training:
         replicas = self.settings.replicas
         self.pool, scores = self._start() if earlier is None else _start_of(earlier)
         heads = heads_for(problem.targets, problem.split.train)
-        self.network = Network(
-            len(self.pool), heads, replicas=replicas, hidden=self.settings.hidden, dropout=self.settings.dropout
-        )
+        self.network = Network(len(self.pool), heads, replicas=replicas, hidden=self.settings.hidden)
         self.scores_RA = torch.nn.Parameter(scores.repeat(replicas, 1))
         included = np.isin(self.pool, problem.candidates.included)
         self.included_A = torch.tensor(included, dtype=torch.float32) * INCLUDED
@@ -159,7 +157,6 @@ class _Training:
     def record(self, step: int, loss: float) -> dict[str, float]:
         """Figures of this moment: genes active, loss, and each task's score on validation cells at the panel size."""
         cells = self.problem.split.validation
-        self.network.eval()
         with torch.no_grad():
             sizes_R = torch.full((self.settings.replicas,), self.panel_size)
             order_A = -torch.arange(len(self.pool)) if self.settled else self.scores_RA.detach() + self.included_A
@@ -167,7 +164,6 @@ class _Training:
             outputs = averaged(
                 self.network.heads, self.network(self._inputs(self.validation_columns, mask_RA), mask_RA)
             )
-        self.network.train()
         active = self.panel_size if self.settled else len(self.pool) if step else self.problem.candidates.n_genes
         row: dict[str, float] = {"step": step + 1, "active_genes": active, "cells": len(self.problem.split.train)}
         row["loss"] = loss
@@ -203,7 +199,6 @@ class _Training:
         tensors = {
             "pool": torch.from_numpy(self.pool),
             "draws": self.generator.get_state(),
-            "global draws": torch.get_rng_state(),
             **{f"value {name}": value for name, value in self.optimiser.parameters.items()},
             **{f"first {name}": value for name, value in self.optimiser.first.items()},
             **{f"second {name}": value for name, value in self.optimiser.second.items()},
@@ -236,7 +231,6 @@ class _Training:
             self._read_columns()
             self.answers = self._answers(torch.ones_like(self.answers[0].weights_RN), FITTING_BALANCE)
         self.generator.set_state(earlier.tensors["draws"])
-        torch.set_rng_state(earlier.tensors["global draws"])
 
     def _start(self) -> tuple[np.ndarray, Tensor]:
         """The first pool (positions among the candidates) and the (A,) scores that its genes start with."""
@@ -259,9 +253,9 @@ class _Training:
         self.spread_A = torch.tensor(spread + 1e-3, dtype=torch.float32)
 
     def _answers(self, times_RN: Tensor, balance: float) -> list[Answers]:
-        smoothing, cells = self.settings.label_smoothing, self.problem.split.train
+        cells = self.problem.split.train
         return [
-            answers_for(target, head, cells, times_RN, smoothing=smoothing, balance=balance)
+            answers_for(target, head, cells, times_RN, balance=balance)
             for target, head in zip(self.problem.targets, self.network.heads, strict=True)
         ]
 
@@ -282,9 +276,8 @@ class _Training:
         outputs = self.network(self._inputs(self.training_columns[cells.numpy()], mask_RA), mask_RA)
         losses = [answer.loss(output, cells) for answer, output in zip(self.answers, outputs, strict=True)]
         loss = torch.stack(losses).sum()
-        penalised = loss + self.settings.group_penalty * self.network.group_penalty()
         rates = {name: score_rate if name == SCORES else rate for name in self.optimiser.parameters}
-        self.optimiser.descend(penalised, rates)
+        self.optimiser.descend(loss, rates)
         return float(loss.detach()) / self.settings.replicas
 
     def _shrink(self, done: float) -> None:

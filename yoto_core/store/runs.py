@@ -27,7 +27,9 @@ from yoto_core.store.folders import RUN_ID, create_folder, runs_folder
 from yoto_core.store.labels import Label, read_label
 from yoto_core.store.status import Status, queued, read_status
 
-SCHEMA = 1
+SCHEMA = 2
+# Settings of schema 1 that turned out to gain nothing, and are gone.
+RETIRED = ("dropout", "label_smoothing", "group_penalty")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,10 @@ def same_again(folder: Path, *, owner: str = "") -> Path:
 def read_config(folder: Path) -> RunConfig:
     """The config that a run was made with."""
     values = read_json(folder / "config.json")
-    _check_schema(values.pop("schema", None))
+    schema = values.pop("schema", None)
+    _check_schema(schema)
+    if schema == 1 and isinstance(values.get("training"), dict):
+        values["training"] = {name: value for name, value in values["training"].items() if name not in RETIRED}
     return RunConfig.from_dict(values)
 
 
