@@ -109,7 +109,7 @@ def test_a_killed_run_is_resumed_through_the_queue():
 
 def test_a_killed_server_takes_no_run_with_it():
     folder = new_run()
-    code = "import sys, time; from pathlib import Path; from yoto_core import queue; queue.submit(Path(sys.argv[1])); time.sleep(600)"
+    code = "import sys, time; from pathlib import Path; from yoto_core.work import queue; queue.submit(Path(sys.argv[1])); time.sleep(600)"
     server = subprocess.Popen([sys.executable, "-c", code, str(folder)], cwd=PROJECT, start_new_session=True)
     worker = wait_for(folder, lambda status: bool(status.phase)).pid
     os.killpg(server.pid, signal.SIGKILL)  # the whole group, as a terminal that is closed would
@@ -153,7 +153,7 @@ def test_two_users_who_start_at_once_get_two_runs_without_cross_talk(monkeypatch
     monkeypatch.setenv("YOTO_MAX_RUNS", "2")
     configs = [CONFIG, replace(CONFIG, seed=1)]
     folders = [new_run(config, owner=name) for config, name in zip(configs, ("anna", "bert"), strict=True)]
-    code = "import sys; from pathlib import Path; from yoto_core import queue; queue.submit(Path(sys.argv[1]))"
+    code = "import sys; from pathlib import Path; from yoto_core.work import queue; queue.submit(Path(sys.argv[1]))"
     users = [subprocess.Popen([sys.executable, "-c", code, str(folder)], cwd=PROJECT) for folder in folders]
     assert [user.wait() for user in users] == [0, 0]
     ends = [wait_for(folder, lambda status: status.state not in ("queued", "running")) for folder in folders]

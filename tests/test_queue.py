@@ -210,7 +210,7 @@ def test_nothing_waits_where_there_are_no_runs():
 @pytest.mark.usefixtures("_one_at_once")
 def test_a_worker_that_ends_starts_the_next_although_the_server_is_killed():
     first, second = new_run(), new_run()
-    code = f"import os, signal; from pathlib import Path; from yoto_core import queue; queue.submit(Path({str(first)!r}), Path({str(second)!r}));"
+    code = f"import os, signal; from pathlib import Path; from yoto_core.work import queue; queue.submit(Path({str(first)!r}), Path({str(second)!r}));"
     subprocess.run([sys.executable, "-c", f"{code} os.kill(os.getpid(), signal.SIGKILL)"], cwd=PROJECT, check=False)
     for folder in (first, second):
         wait_for(folder, lambda status: status.state != "queued")
