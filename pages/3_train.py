@@ -29,17 +29,15 @@ def progress() -> None:
 
 progress()
 if not live:
-    status = read_status(folder)
     with st.container(horizontal=True), messages.errors_shown(stop=False):
+        status = read_status(folder)
         if status.has_panel:
             nav.next_button("Read the panel", "Panel")
         if status.state != "done":
             if st.button(
-                "Resume",
-                icon=":material/resume:",
-                key="resume",
+                "Resume", icon=":material/resume:", key="resume", type="secondary" if status.has_panel else "primary",
                 help="Goes on from the last checkpoint and ends with the same panel as if nothing had happened.",
-            ):
+            ):  # fmt: skip
                 queue.resume(folder)
                 st.rerun()
             if st.button(

@@ -11,18 +11,14 @@ messages.show_notice()
 
 rows = history(state.owner() if shared() else None)
 if shared():
-    st.caption("Runs of this tab only. Keep the address of a run to find it again, or to show it to somebody.")
-if not rows:
-    st.info("There are no runs yet.", icon=":material/history:")
-    if st.button("Design a panel", type="primary", key="first"):
-        nav.go("Design")
-    st.stop()
-
+    st.caption("Runs of this browser only. The address of a run shows it to whoever you send it to.")
 sweep_views.show(rows)
+if not rows:
+    nav.require_first_step("There are no runs yet.")
 st.subheader("History", anchor=False)
 chosen = run_views.choose(rows)
-if chosen is None:
-    st.caption("Choose a row to open, name, copy or delete a run.")
-else:
+if chosen:
     run_views.actions(chosen)
+else:
+    st.caption("Choose a row to open, name, copy or delete a run; several to delete them together.")
 run_views.leftovers_button()

@@ -77,7 +77,7 @@ def save(run: Run, *, scored: bool = True) -> Path:
     if scored:
         runs.save_evaluation(folder, run)
     state = "done" if scored else "stopped"
-    done = replace(read_status(folder), state=state, message="Finished", has_panel=True, started=1.0, finished=3.0)
+    done = replace(read_status(folder), state=state, message="Finished.", has_panel=True, started=1.0, finished=3.0)
     write_json(folder / "status.json", done.__dict__)
     return folder
 

@@ -177,7 +177,8 @@ def test_a_link_to_a_run_opens_every_page(done):
         fine(go(at, page))
         assert at.header[0].value == page
         assert at.query_params["run"] == done.name
-    assert "Done" in words(at.sidebar.text)
+    assert "done" in words(at.sidebar.caption)
+    assert "8 genes for cell_type, condition, age" in words(at.sidebar.text)
 
 
 def test_a_gene_is_found_by_a_part_of_its_name(done):
@@ -223,7 +224,8 @@ def test_a_failed_run_shows_its_sentence_and_the_way_back():
     )
     carry_out(folder)
     at = fine(go(app(run=folder.name), "Train"))
-    assert messages(at)[0].startswith("The panel size is 60 but there are 60 candidate genes. Choose at most 59.")
+    assert messages(at)[0].startswith("The panel size is 60 but there are 60 candidate genes.")
+    assert "**Next:** Choose at most 59." in messages(at)[0]
     assert at.button(key="redesign").label == "Change the design"
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import anndata
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from pages.ui import nav
@@ -31,10 +32,13 @@ from tests.shared_runs import (
     save_explored,
     toy_dataset,
     toy_on_disk,
+    wait_for,
+    wait_for_end,
 )
 from yoto_core.config import EvaluationConfig, TaskConfig
 from yoto_core.data.reading import read_dataset
 from yoto_core.store import runs
+from yoto_core.store.folders import runs_folder
 from yoto_core.store.status import read_status
 from yoto_core.work import jobs
 
@@ -328,6 +332,71 @@ def test_an_exported_model_labels_new_cells_on_another_day(page, server, home, t
         press(page, "New cells with predictions (.h5ad)")
     labelled = anndata.read_h5ad(waiting.value.path())
     assert (labelled.obs["yoto cell_type"].astype(str) == expected["cell_type"].astype(str)).all()
+
+
+def test_a_run_outlives_a_killed_server_and_the_next_one_shows_it(context, home, server, tmp_path, monkeypatch):
+    first = Server(tmp_path / "fresh")
+    monkeypatch.setenv("YOTO_HOME", str(first.home))
+    folder = launched(config_for(CONDITION, panel_size=3))
+    jobs.stop(folder)
+    wait_for_end(folder)
+    page = visit(opened(context), f"{first.url}/train?run={folder.name}")
+    press(page, "Resume")  # by the server: the worker is its child
+    worker = wait_for(folder, lambda status: bool(status.phase) and status.live).pid
+    assert first.process.pid in [parent.pid for parent in psutil.Process(worker).parents()]
+    first.process.kill()
+    first.close()
+    assert psutil.pid_exists(worker)
+    following = Server(first.home)
+    try:
+        page = visit(opened(context), f"{following.url}/train?run={folder.name}")
+        badge(page, "Done")
+    finally:
+        following.close()
+    assert read_status(folder).pid == worker
+    assert runs.load_run(folder).evaluation is not None
+
+
+def test_a_browser_knows_its_runs_after_a_refresh_and_nobody_elses(browser, context, tmp_path, monkeypatch):
+    monkeypatch.setenv("YOTO_SHARED", "1")
+    shared = Server(tmp_path / "fresh")
+    monkeypatch.setenv("YOTO_HOME", str(shared.home))
+    folder = launched(config_for(CONDITION, panel_size=3))
+    jobs.stop(folder)
+    wait_for_end(folder)
+    try:
+        page = visit(opened(context), f"{shared.url}/train?data=demo&run={folder.name}")
+        press(page, "Run again")
+        page.wait_for_url(lambda url: folder.name not in url)
+        page = visit(opened(context), f"{shared.url}/runs")  # another tab
+        page.get_by_role("heading", name="History").wait_for()
+        stranger = browser.new_context()
+        stranger.set_default_timeout(SOON)
+        other = visit(opened(stranger), f"{shared.url}/runs")
+        other.get_by_text("There are no runs yet.").wait_for()
+        stranger.close()
+    finally:
+        shared.close()
+    for run in runs_folder().iterdir():
+        jobs.stop(run)
+        wait_for_end(run)
+
+
+def test_a_run_is_deleted_after_it_was_asked_for_twice(page, server, home):
+    folder = launched(config_for(CONDITION, panel_size=3))
+    jobs.stop(folder)
+    wait_for_end(folder)
+    visit(page, f"{server.url}/runs?run={folder.name}")
+    press(page, "Delete")
+    page.get_by_role("dialog").get_by_role("button", name="Keep").click()
+    page.get_by_role("dialog").wait_for(state="detached")
+    assert folder.exists()
+    press(page, "Delete")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").wait_for(state="detached")
+    settled(page)
+    assert not folder.exists()
+    assert folder.name not in page.url
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The Runs page, the sidebar and the ways back to a run, as a user meets them."""
 
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from yoto_core.store import library, runs
 from yoto_core.store.folders import runs_folder
 from yoto_core.store.history import delete_run, history, history_row, history_table
 from yoto_core.store.labels import Label, read_label, rename
-from yoto_core.store.status import last_word, of_this_process, read_status, write_status
+from yoto_core.store.status import last_word, of_process, of_this_process, read_status, stop_asked, write_status
 
 APP = str(Path(__file__).resolve().parent.parent / "app.py")
 
@@ -48,17 +50,19 @@ def words(elements):
     return " ".join(str(element.value) for element in elements).replace("\\", "")
 
 
-def created(owner=""):
+def created(owner="", sweep=""):
     return runs.create_run(
         config_for(CONDITION, panel_size=3), data_path=toy_on_disk(), data_name="toy",
-        data_digest=toy_dataset().digest, label=Label(owner=owner),
+        data_digest=toy_dataset().digest, label=Label(owner=owner, sweep=sweep, sizes=(3,)),
     )  # fmt: skip
 
 
 def test_without_runs_the_page_says_so_and_leads_on():
     at = open_page("Runs")
     assert words(at.info) == "There are no runs yet."
-    assert fine(at.button(key="first").click().run()).header[0].value == "Design"
+    assert fine(at.button(key="unlock").click().run()).header[0].value == "Data"
+    at = open_page("Runs", data="demo")
+    assert fine(at.button(key="unlock").click().run()).header[0].value == "Design"
 
 
 def test_every_run_is_a_row():
@@ -95,15 +99,51 @@ def test_deleting_a_run_asks_first():
     assert [row.run_id for row in history()] == [other.name]
 
 
-def test_a_run_that_works_cannot_be_deleted_but_stopped():
+@pytest.fixture
+def worker():
+    """A process that works on nothing and may be ended."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process.pid
+    process.kill()
+    process.communicate()
+
+
+def test_a_run_that_works_cannot_be_deleted_but_stopped(worker):
     folder = created()
-    write_status(folder, of_this_process(last_word(folder)))
+    write_status(folder, of_process(last_word(folder), worker))
     with pytest.raises(RunError, match="A run that waits or works cannot be deleted"):
         delete_run(folder)
     at = open_page("Data")
     assert "At work" in words(at.sidebar.caption)
     fine(at.button(key=f"stop_{folder.name}").click().run())
     assert (folder / "STOP").exists()
+
+
+def test_the_runs_of_a_comparison_are_one_job_in_the_sidebar(worker):
+    folders = [created(sweep="a" * 32) for _ in range(3)]
+    for folder, changes in zip(folders, ({}, {"state": "done"}, {"state": "queued", "submitted": 1.0}), strict=True):
+        write_status(folder, replace(of_process(last_word(folder), worker), **changes))
+    at = open_page("Data")
+    stops = [button.key for button in at.sidebar.button if button.key.startswith("stop_")]
+    assert stops == [f"stop_{'a' * 32}"]
+    assert fine(at.button(key=f"show_{'a' * 32}").click().run()).header[0].value == "Runs"
+    assert at.query_params["sweep"] == "a" * 32
+    assert [box.value for box in at.selectbox] == ["a" * 32]
+    fine(at.button(key=stops[0]).click().run())
+    assert stop_asked(folders[0])
+    assert [last_word(folder).state for folder in folders[1:]] == ["done", "stopped"]
+
+
+def test_the_end_of_a_run_is_told_once_and_again_after_it_was_resumed():
+    folder = created()
+    write_status(folder, of_this_process(last_word(folder)))
+    at = open_page("Train", run=folder.name)
+    for state in ("failed", "done"):
+        write_status(folder, replace(last_word(folder), state=state))
+        assert words(fine(at.run()).toast).count("3 genes for condition") == 1
+        assert words(fine(at.run()).toast) == ""
+        write_status(folder, of_this_process(last_word(folder)))  # resumed
+        fine(at.run())
 
 
 def test_a_design_that_has_moved_on_is_said_on_the_results():
@@ -146,6 +186,16 @@ def test_a_shared_server_shows_nobody_the_runs_of_others(monkeypatch):
     at = open_page("Train", run=working.name)  # a link is an invitation
     assert "At work" in words(at.sidebar.caption)
     assert open_page("Panel", run=done.name).subheader[0].value == "8 genes"
+
+
+def test_a_comparison_on_a_shared_server_is_shown_to_whoever_has_its_link(monkeypatch):
+    monkeypatch.setenv("YOTO_SHARED", "1")
+    created("somebody else", sweep="a" * 32)
+    assert not open_page("Runs").selectbox
+    at = open_page("Runs", sweep="a" * 32)
+    assert [box.value for box in at.selectbox] == ["a" * 32]
+    assert words(at.info) == "There are no runs yet."  # of this browser
+    assert not open_page("Runs", sweep="../../etc").selectbox
 
 
 def test_changes_of_a_design_are_named_in_the_words_of_the_form():

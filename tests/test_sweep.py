@@ -1,6 +1,7 @@
 """One design trained several times over: what is planned, how far it is, and how it compares."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pandas as pd
 import pytest
@@ -9,13 +10,13 @@ from tests.shared_runs import AGE, CONDITION, TYPE, config_for, finished, save, 
 from yoto_core.errors import ConfigError
 from yoto_core.files import write_json
 from yoto_core.plots.sweep import sweep_figure
-from yoto_core.store import runs
+from yoto_core.progress import Phase
 from yoto_core.store.folders import runs_folder
-from yoto_core.store.history import headline_score, history, history_row
+from yoto_core.store.history import headline_score, history
 from yoto_core.store.labels import Label
 from yoto_core.store.status import Status, last_word, read_status, write_status
 from yoto_core.work import jobs, sweep
-from yoto_core.work.sweep import Sweep, comparison, standing, start_sweep, stop_sweep, summary
+from yoto_core.work.sweep import Standing, Sweep, comparison, standing, start_sweep, stop_sweep, summary, sweep_rows
 
 CONFIG = config_for(TYPE, CONDITION, AGE, panel_size=8)
 ALL = ("cell_type", "condition", "age")
@@ -61,21 +62,28 @@ def test_a_sweep_is_one_job_of_many_runs():
     assert len(rows) == 4
     assert {row.label for row in rows} == {Label(owner="anna", sweep=sweep_id, sizes=(4, 8))}
     assert all(row.status.waiting for row in rows)
-    assert (standing(rows).done, standing(rows).ended, standing(rows).live) == (0.0, 0, True)
+    assert {row.run_id for row in sweep_rows(sweep_id)} == {row.run_id for row in rows}
+    assert standing(sweep_id) == Standing(done=0.0, ended=0, total=4, live=True)
     table = comparison(rows)
     assert set(table["genes"]) == {4, 8}
     assert table["value"].isna().all()
     assert summary(table).empty
-    stop_sweep(rows)
+    stop_sweep(sweep_id)
     assert {row.status.state for row in history()} == {"stopped"}
-    assert standing(history()).done == 1.0
+    assert standing(sweep_id) == Standing(done=1.0, ended=4, total=4, live=False)
 
 
-def test_half_of_a_run_is_scoring():
-    folder = runs.create_run(CONFIG, data_path=toy_on_disk(), data_name="toy", data_digest="0")
-    write_status(folder, Status(state="running", phase="scoring", done=1, total=2, pid=1))
-    row = replace(history_row(folder), status=last_word(folder))
-    assert 0.6 < standing([row]).done < 0.9
+def test_a_sweep_that_is_unknown_has_no_runs():
+    assert sweep_rows("b" * 32) == []
+    assert standing("b" * 32) == Standing(done=0.0, ended=0, total=0, live=False)
+
+
+def test_the_progress_of_a_run_never_falls():
+    reports = [(phase, done) for phase in get_args(Phase) if phase != "predicting" for done in (0, 1, 2, 3)]
+    shares = [Status(state="running", phase=phase, done=done, total=2).share for phase, done in reports]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert Status(state="running").share == 0.0
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import anndata
 import numpy as np
-import psutil
 import pytest
 
 from tests.conftest import make_toy
@@ -30,7 +29,7 @@ from yoto_core.config import TaskConfig
 from yoto_core.files import read_json, write_json
 from yoto_core.progress import Progress
 from yoto_core.store import runs
-from yoto_core.store.status import Status, ask_to_stop, queued, read_status, write_status
+from yoto_core.store.status import ask_to_stop, of_process, queued, read_status, write_status
 from yoto_core.work import jobs
 from yoto_core.worker import carry_out
 
@@ -128,18 +127,20 @@ def test_a_run_that_never_started_is_noticed():
     assert (status.state, status.message) == ("interrupted", "It never started.")
 
 
-def test_terminating_ends_a_process_that_does_not_listen():
+def test_a_process_that_does_not_listen_is_terminated_then_killed_and_counts_as_stopped(monkeypatch):
+    monkeypatch.setattr(jobs, "GRACE", 0.1)
+    monkeypatch.setattr(jobs, "LAST_GRACE", 0.1)
     folder = new_run()
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(99)"
     process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
     process.stdout.readline()
-    started = psutil.Process(process.pid).create_time()
-    write_status(folder, Status(state="running", pid=process.pid, process_started=started))
-    jobs.terminate(folder)
+    write_status(folder, of_process(queued(), process.pid))
+    jobs.stop(folder)
     assert process.wait() == -signal.SIGKILL
     process.stdout.close()
-    assert read_status(folder).state == "interrupted"
-    jobs.terminate(folder)  # nothing left to end
+    status = read_status(folder)
+    assert (status.state, status.message) == ("stopped", "Stopped on request. No panel was chosen yet.")
+    jobs.stop(folder)  # nothing left to end
 
 
 def changed(adata):

@@ -17,7 +17,7 @@ from pathlib import Path
 from yoto_core.errors import DataError, RunError, YotoError
 from yoto_core.files import locked, read_json
 from yoto_core.progress import OnProgress, Progress, Stopped, silent
-from yoto_core.store.status import Status, of_this_process, read_status, stop_asked, write_status
+from yoto_core.store.status import Status, of_this_process, read_status, stop_asked, stopped_message, write_status
 from yoto_core.work import queue
 from yoto_core.work.reporting import Reporter, drop_parts, watch_over
 
@@ -44,10 +44,9 @@ def carry_out(
         watch_over(report, stop, lambda: _end_at_once(folder, report))
     try:
         score = _work(folder, report, stop)
-        return report.end(state="done", message="Finished", score=score)
+        return report.end(state="done", message="Finished.", score=score)
     except Stopped:
-        kept = _kept(folder, report.status)
-        return report.end(state="stopped", message=f"Stopped on request. {kept}")
+        return report.end(state="stopped", message=stopped_message(folder, report.status))
     except YotoError as error:
         return report.end(state="failed", message=str(error.args[0]), hint=error.hint)
     except MemoryError:
@@ -78,7 +77,7 @@ def _claim(folder: Path) -> Status:
 def _end_at_once(folder: Path, report: Reporter) -> None:
     """End this process although its work did not listen; what is saved stays."""
     drop_parts(folder)
-    report.end(state="stopped", message=f"Stopped on request. {_kept(folder, report.status)}")
+    report.end(state="stopped", message=stopped_message(folder, report.status))
     queue.tend(folder.parent)
     os._exit(0)
 
@@ -125,15 +124,6 @@ def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> float | N
         exploration.save_maps(folder, draw_maps(*panel, seed=config.seed, on_progress=report, should_stop=stop))
     drop_checkpoint(folder)
     return score
-
-
-def _kept(folder: Path, status: Status) -> str:
-    """What a stopped run leaves behind."""
-    if not status.has_panel:
-        return "No panel was chosen yet."
-    if (folder / "metrics.json").exists():
-        return "The panel and its scores are kept; the maps are not drawn."
-    return "The panel is kept; its scores are not complete."
 
 
 def main() -> int:

@@ -15,6 +15,15 @@ def plain(text: str) -> str:
     return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#+-.!|~$:^=&" else char for char in text).replace("\n", " ")
 
 
+def duration(seconds: float) -> str:
+    """A time span in words: 7 seconds, 1 min 36 s, 2 h 5 min."""
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} second{'' if rest == 1 else 's'}"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
 def show_error(error: YotoError) -> None:
     """What is wrong and what next."""
     st.error(f"{plain(str(error.args[0]))}\n\n**Next:** {plain(error.hint)}", icon=":material/error:")

@@ -89,13 +89,13 @@ def sections() -> dict[str, list[st.Page]]:
     }
 
 
-def go(title: str) -> None:
-    """Open another page and keep the link."""
-    st.switch_page(_step(title).file, query_params=state.link())
+def go(title: str, **more: str) -> None:
+    """Open another page and keep the link, or add to it."""
+    st.switch_page(file_of(title), query_params={**state.link(), **more})
 
 
 def file_of(title: str) -> str:
-    """The file of a page, for a link that carries more than `go` does."""
+    """The file of a page."""
     return _step(title).file
 
 
@@ -122,11 +122,16 @@ def require_run(*, with_panel: bool) -> None:
     """Stop the page with a way out where no run is open, or where it has no panel yet."""
     folder = state.run_folder()
     if folder is None:
-        has_data = state.dataset_key() is not None
-        _locked("No run is open yet.", *(("Design a panel", "Design") if has_data else ("Load data", "Data")))
+        require_first_step("No run is open yet.")
     elif with_panel and not (folder / "panel.csv").exists():
         _locked("This run has no panel yet.", "See how it goes", "Train")
     _say_where_design_differs(folder)
+
+
+def require_first_step(reason: str) -> None:
+    """Stop the page where nothing is there to be shown, with the step that comes first."""
+    has_data = state.dataset_key() is not None
+    _locked(reason, *(("Design a panel", "Design") if has_data else ("Load data", "Data")))
 
 
 def _say_where_design_differs(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """The Runs page's history: the table, what can be done with a run, and leftovers."""
 
+from datetime import datetime
+
 import streamlit as st
 
 from pages.ui import messages, nav, state
@@ -9,10 +11,13 @@ from yoto_core.store.folders import run_folder
 from yoto_core.store.history import Row, delete_run, history_table, leftovers, shared, sweep_leftovers
 from yoto_core.store.labels import LONGEST, rename
 
+LISTED = 5  # runs that the question before a deletion names
 
-def choose(rows: list[Row]) -> Row | None:
-    """The history as a table, and the run of the chosen row, or else the open one."""
+
+def choose(rows: list[Row]) -> list[Row]:
+    """The history as a table, and the runs of the chosen rows, or else the open one."""
     table = history_table(rows)
+    columns = st.column_config
     event = st.dataframe(
         table.assign(state=[STATES[row.status.state][0] for row in rows]),
         hide_index=True,
@@ -20,70 +25,82 @@ def choose(rows: list[Row]) -> Row | None:
         column_order=["name", "state", "score", "genes", "tasks", "data", "seed", "created", "minutes", "megabytes"],
         height=min(38 + 35 * len(rows), 420),
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="multi-row",
+        placeholder="",
         column_config={
-            "name": st.column_config.TextColumn("Name", width="medium"),
-            "data": st.column_config.TextColumn("Data", width="small"),
-            "tasks": st.column_config.TextColumn("Predicts", width="small"),
-            "genes": st.column_config.NumberColumn("Genes", width="small"),
-            "seed": st.column_config.NumberColumn("Seed", width="small"),
-            "score": st.column_config.NumberColumn(
-                "Score", format="%.2f", help="Headline score on held-out cells, mean over tasks."
+            "name": columns.TextColumn("Name", width=215),
+            "state": columns.TextColumn("State", width=100),
+            "score": columns.NumberColumn(
+                "Score", format="%.2f", width=60, help="Headline score on held-out cells, mean over tasks."
             ),
-            "state": "State",
-            "created": st.column_config.DatetimeColumn("Made", format="D MMM YYYY, HH:mm"),
-            "minutes": st.column_config.NumberColumn("Minutes", format="%.1f", width="small"),
-            "megabytes": st.column_config.NumberColumn("MB", format="%.1f", width="small", help="Size on disk."),
+            "genes": columns.NumberColumn("Genes", width=60),
+            "tasks": columns.TextColumn("Predicts", width=85),
+            "data": columns.TextColumn("Data", width=90),
+            "seed": columns.NumberColumn("Seed", width=55),
+            "created": columns.DatetimeColumn("Made", format="D MMM YYYY, HH:mm", width=130),
+            "minutes": columns.NumberColumn("Minutes", format="%.1f", width=70),
+            "megabytes": columns.NumberColumn("MB", format="%.1f", width=50, help="Size on disk."),
         },
-        key="runs",
+        key=f"runs_{len(rows)}_{rows[0].run_id}",  # a selection is by place: none is kept once places have changed
         alt="Runs, newest first",
     )
-    selected = [place for place in event.selection.rows if place < len(rows)]
-    if selected:
-        return rows[selected[0]]
+    selected = [rows[place] for place in event.selection.rows if place < len(rows)]
     opened = state.run_folder()
-    return next((row for row in rows if opened is not None and row.run_id == opened.name), None)
+    return selected or [row for row in rows if opened is not None and row.run_id == opened.name]
 
 
-def actions(row: Row) -> None:
-    """Open, name, copy, delete."""
-    folder, live = run_folder(row.run_id), row.status.live
+def actions(chosen: list[Row]) -> None:
+    """What can be done with one run, or with several."""
+    live = any(row.status.live for row in chosen)
     with st.container(border=True):
-        st.text(row.name)
-        st.caption(messages.plain(f"{STATES[row.status.state][0]}. {row.status.message} {row.status.hint}".strip()))
+        st.text(chosen[0].name if len(chosen) == 1 else f"{len(chosen):,} runs")
+        if len(chosen) == 1:
+            status = chosen[0].status
+            said = "" if status.state == "done" else f" {status.message} {status.hint}".rstrip()
+            st.caption(messages.plain(f"{STATES[status.state][0]}.{said}"))
         with st.container(horizontal=True, vertical_alignment="bottom"), messages.errors_shown(stop=False):
-            if st.button("Open", type="primary", icon=":material/open_in_new:", key="open"):
-                state.open_run(row.run_id)
-                nav.go("Panel" if row.status.has_panel else "Train")
-            if st.button("New design from it", icon=":material/content_copy:", key="duplicate"):
-                config = runs.read_config(folder)
-                state.open_run(row.run_id)
-                state.reuse_design(config)
-                nav.go("Design")
-            with st.popover("Rename", icon=":material/edit:"), st.form(f"rename_{row.run_id}", border=False):
-                name = st.text_input("Name", row.label.name, max_chars=LONGEST)
-                if st.form_submit_button("Save the name"):
-                    rename(folder, name)
-                    st.rerun()
+            if len(chosen) == 1:
+                _open_copy_rename(chosen[0])
             if st.button(
-                "Delete", icon=":material/delete:", key="delete", disabled=live,
-                help="Stop it first." if live else None,
-            ):  # fmt: skip
-                _confirm(row)
+                "Delete", icon=":material/delete:", key="delete", disabled=live, help="Stop it first." if live else None
+            ):
+                _confirm(chosen)
 
 
-@st.dialog("Delete this run?")
-def _confirm(row: Row) -> None:
-    st.text(row.name)
-    st.write("Its panel, model and scores are removed from this machine. The data file stays.")
-    with st.container(horizontal=True), messages.errors_shown(stop=False):
-        if st.button("Delete for good", type="primary", key="delete_sure"):
-            opened = state.run_folder()
-            delete_run(run_folder(row.run_id))
-            if opened is not None and opened.name == row.run_id:
-                state.close_run()
+def _open_copy_rename(row: Row) -> None:
+    if st.button("Open", type="primary", icon=":material/open_in_new:", key="open"):
+        state.open_run(row.run_id)
+        nav.go("Panel" if row.status.has_panel else "Train")
+    if st.button("New design from it", icon=":material/content_copy:", key="duplicate"):
+        config = runs.read_config(run_folder(row.run_id))
+        state.open_run(row.run_id)
+        state.reuse_design(config)
+        nav.go("Design")
+    with st.popover("Rename", icon=":material/edit:"), st.form(f"rename_{row.run_id}", border=False):
+        name = st.text_input("Name", row.label.name, max_chars=LONGEST, placeholder=row.name, width=400)
+        if st.form_submit_button("Save the name"):
+            rename(run_folder(row.run_id), name)
             st.rerun()
-        if st.button("Keep it", key="delete_not"):
+
+
+@st.dialog("Delete for good?")
+def _confirm(chosen: list[Row]) -> None:
+    for row in chosen[:LISTED]:
+        st.text(row.name)
+        made = f"{datetime.fromtimestamp(row.status.created):%d %b %Y, %H:%M}"
+        st.caption(f"{STATES[row.status.state][0]}, made {made}, {row.disk / 1e6:.1f} MB")
+    if len(chosen) > LISTED:
+        st.text(f"and {len(chosen) - LISTED:,} more")
+    st.write("Panel, model and scores are removed from this machine. The data file stays.")
+    with st.container(horizontal=True), messages.errors_shown(stop=False):
+        if st.button("Delete", type="primary", icon=":material/delete:", key="delete_sure"):
+            opened = state.run_folder()
+            for row in chosen:
+                delete_run(run_folder(row.run_id))
+                if opened is not None and opened.name == row.run_id:
+                    state.close_run()
+            st.rerun()
+        if st.button("Keep", key="delete_not"):
             st.rerun()
 
 

@@ -5,6 +5,7 @@ The session holds ids and the design; the data lie in a cache keyed by their con
 """
 
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ from yoto_core.store import library, portable
 from yoto_core.store.folders import RUN_ID, runs_folder
 from yoto_core.store.folders import run_folder as folder_of
 from yoto_core.store.runs import load_run
+from yoto_core.work import queue
+
+COOKIE = "yoto_owner"
 
 _DATA, _MATRIX, _CONFIG, _RUN, _NOTICE, _UPLOAD = "data_key", "matrix", "config", "run_id", "notice", "upload_id"
 _DRAFT, _ROUND, _OWNER = "draft", "design_round", "owner"
@@ -172,13 +176,35 @@ def reuse_design(value: RunConfig) -> None:
 
 
 def owner() -> str:
-    """What tells this tab's runs from those of others: it is in no link, and forgotten with the tab."""
-    return st.session_state.setdefault(_OWNER, secrets.token_hex(16))
+    """What tells the runs of this browser from those of others: a random cookie, which is in no link."""
+    if _OWNER not in st.session_state:
+        st.session_state[_OWNER] = _cookie() or secrets.token_hex(16)
+    return st.session_state[_OWNER]
 
 
-def watched() -> set[str]:
-    """Runs that this tab has seen at work."""
-    return st.session_state.setdefault(_WATCHED, set())
+def is_known() -> bool:
+    """Whether the browser has sent the cookie that says whose runs are whose."""
+    return _cookie() == owner()
+
+
+def watch(run_ids: Iterable[str]) -> None:
+    """Note runs that this tab sees at work."""
+    watched = st.session_state.setdefault(_WATCHED, set())
+    for run_id in run_ids:
+        watched.add(run_id)
+        announced().discard(run_id)  # it was resumed
+
+
+def just_ended() -> list[str]:
+    """Runs that this tab has seen at work and that have ended since."""
+    live = {job.folder.name for job in queue.live_jobs()}
+    return sorted(st.session_state.get(_WATCHED, set()) - live)
+
+
+def announce(run_id: str) -> None:
+    """Note that this tab has told the end of a run."""
+    st.session_state[_WATCHED].discard(run_id)
+    announced().add(run_id)
 
 
 def announced() -> set[str]:
@@ -348,6 +374,12 @@ def take_new_cells(file: UploadedFile | None) -> bool:
 def theme() -> str:
     """How the browser shows the app: light or dark."""
     return st.context.theme.type or "light"
+
+
+def _cookie() -> str:
+    """Whose this browser says it is; anything but what was once given to it counts as nothing."""
+    held = str(st.context.cookies.get(COOKIE, ""))
+    return held if RUN_ID.fullmatch(held) else ""
 
 
 def _choose_data(key: str) -> None:

@@ -39,7 +39,7 @@ def show(config: RunConfig, data: Dataset) -> None:
                     owner=state.owner(),
                 )  # fmt: skip
                 state.set_config(config)
-                st.switch_page(nav.file_of("Runs"), query_params={**state.link(), "sweep": sweep_id})
+                nav.go("Runs", sweep=sweep_id)
 
 
 def _sets(config: RunConfig, choice: str) -> tuple[tuple[str, ...], ...]:

@@ -6,29 +6,25 @@ import streamlit as st
 
 from pages.ui import downloads, messages, state
 from yoto_core.plots.sweep import sweep_figure
-from yoto_core.store.folders import run_folder
-from yoto_core.store.history import Row, history_row
-from yoto_core.work.sweep import comparison, standing, stop_sweep, summary
+from yoto_core.report import METRIC_LABELS
+from yoto_core.store.history import Row
+from yoto_core.work.sweep import comparison, standing, stop_sweep, summary, sweep_rows
 
 
 def show(rows: list[Row]) -> None:
-    """The chosen sweep of these runs; nothing where there is none."""
-    sweeps: dict[str, list[Row]] = {}
+    """One sweep of these runs, or the one that the link names; nothing where there is none."""
+    asked = st.query_params.get("sweep", "")
+    sweeps: dict[str, list[Row]] = {asked: sweep_rows(asked)} if asked else {}
     for row in rows:
-        if row.label.sweep:
+        if row.label.sweep and row.label.sweep != asked:
             sweeps.setdefault(row.label.sweep, []).append(row)
-    if not sweeps:
+    ids = [sweep_id for sweep_id, runs in sweeps.items() if runs]
+    if not ids:
         return
-    st.subheader("Comparison", anchor=False)
-    asked = st.query_params.get("sweep")
-    ids = list(sweeps)
-    chosen = ids[0] if len(ids) == 1 else st.selectbox(
-        "Which", ids, index=ids.index(asked) if asked in ids else 0, key="sweep",
-        format_func=lambda sweep: _title(sweeps[sweep]), label_visibility="collapsed",
-    )  # fmt: skip
-    live = standing(sweeps[chosen]).live
-    names = [row.run_id for row in sweeps[chosen]]
-    st.fragment(lambda: _progress_and_table(names, live=live), run_every=2.0 if live else None)()
+    with st.expander("Comparisons of several panels", icon=":material/stacked_line_chart:", expanded=asked in ids):
+        chosen = st.selectbox("Comparison", ids, key=f"sweep_{asked}", format_func=lambda sweep: _title(sweeps[sweep]))
+        live = standing(chosen).live
+        st.fragment(lambda: _progress_and_table(chosen, live=live), run_every=2.0 if live else None)()
 
 
 def _title(rows: list[Row]) -> str:
@@ -39,15 +35,14 @@ def _title(rows: list[Row]) -> str:
     return f"{', '.join(map(str, sizes))} genes for {tasks}, made {made}"
 
 
-def _progress_and_table(run_ids: list[str], *, live: bool) -> None:
+def _progress_and_table(sweep_id: str, *, live: bool) -> None:
     with messages.errors_shown():
-        rows = [history_row(run_folder(run_id)) for run_id in run_ids]
-        now = standing(rows)
+        now = standing(sweep_id)
         if now.live:
             st.progress(now.done, text=f"{now.ended:,} of {now.total:,} runs have ended")
             if st.button("Stop all", icon=":material/stop_circle:", key="sweep_stop"):
-                stop_sweep(rows)
-        table = comparison(rows)
+                stop_sweep(sweep_id)
+        table = comparison(sweep_rows(sweep_id))
         seen = summary(table)
         if len(seen):
             st.plotly_chart(
@@ -55,7 +50,7 @@ def _progress_and_table(run_ids: list[str], *, live: bool) -> None:
                 alt="Score against panel size for every set of tasks",
             )  # fmt: skip
             st.dataframe(
-                seen, hide_index=True, width="stretch", alt="Scores of every size and set of tasks",
+                seen.assign(metric=seen["metric"].map(METRIC_LABELS)), hide_index=True, width="stretch", alt="Scores of every size and set of tasks",
                 column_config={
                     "tasks": "Trained for", "genes": "Genes",
                     "trained_for": st.column_config.NumberColumn("Size trained", help="Smaller sizes are its first genes."),
@@ -67,7 +62,8 @@ def _progress_and_table(run_ids: list[str], *, live: bool) -> None:
             )  # fmt: skip
             st.caption("Scores of YOTO's own model on held-out cells; lowest and highest over the repeats.")
             downloads.table_button("Every run (CSV)", table, "yoto_comparison.csv")
-        elif not now.live:
-            st.caption("None of these runs has scores.")
+        if not now.live and table["value"].isna().any():
+            lacking = table[table["value"].isna()]["run"].nunique()
+            st.caption(f"{lacking:,} of {now.total:,} runs ended without scores; the history below says why.")
     if live and not now.live:
         st.rerun()

@@ -1,16 +1,18 @@
 """A run while it works: where it stands, how long it still takes, and its curves."""
 
 import time
-from datetime import timedelta
 from pathlib import Path
 
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
-from pages.ui import state
-from pages.ui.messages import plain
+from pages.ui import messages, state
+from yoto_core.plots.style import Theme
 from yoto_core.plots.training import training_figure
+from yoto_core.store.history import history_row
 from yoto_core.store.runs import read_history
-from yoto_core.store.status import Status
+from yoto_core.store.status import State, Status, stop_asked
 from yoto_core.work import jobs, queue
 
 PHASES = {
@@ -34,34 +36,27 @@ STATES = {
 
 def show(folder: Path, status: Status) -> None:
     """Everything the Train page shows of a run at this moment."""
-    label, color = STATES[status.state]
     head, button = st.columns([5, 1], vertical_alignment="center")
-    head.badge(label, color=color)
+    with head.container(horizontal=True, vertical_alignment="center"):
+        st.text(history_row(folder).name, width="content")
+        label, color = STATES[status.state]
+        st.badge(label, color=color)
     if status.live:
         _progress(folder, status)
-        if button.button("Stop", icon=":material/stop_circle:", width="stretch", key="stop"):
+        asked = status.state == "running" and stop_asked(folder)
+        if button.button(
+            "Stopping …" if asked else "Stop",
+            icon=":material/stop_circle:",
+            width="stretch",
+            key="stop",
+            disabled=asked,
+        ):
             jobs.stop(folder)
-            st.toast("Stopping after this step …")
+            st.toast("Stopping …")
     else:
         _ending(status)
-    history = read_history(folder)
-    if len(history):
-        last = history.iloc[-1]
-        cards = st.columns(4)
-        cards[0].metric("Genes in the running", f"{last['active_genes']:,.0f}", border=True)
-        cards[1].metric("Training cells", f"{last['cells']:,.0f}", border=True)
-        cards[2].metric("Step", f"{last['step']:,.0f}", border=True)
-        cards[3].metric("Loss", f"{last['loss']:.3f}", border=True)
-        figure = training_figure(history, state.theme())
-        st.plotly_chart(
-            figure,
-            key="training",
-            config={"displayModeBar": False},
-            alt="Active genes and validation scores over training steps",
-        )
-    with st.expander("Log", icon=":material/terminal:"):
-        log = folder / "log.txt"
-        st.code(log.read_text(encoding="utf-8", errors="replace")[-20_000:] if log.exists() else "", language=None)
+    _curves(folder, status)
+    _log(folder / "log.txt")
 
 
 def _progress(folder: Path, status: Status) -> None:
@@ -69,28 +64,60 @@ def _progress(folder: Path, status: Status) -> None:
     if place is not None:
         room = queue.max_runs()
         st.info(
-            f"Number {place} in the queue. {room} run{'s' if room > 1 else ''} at once; this page may be closed meanwhile.",
+            f"Number {place:,} in the queue: {f'{room:,} runs work' if room > 1 else 'one run works'} at a time here."
+            " It starts by itself; you may close this page meanwhile.",
             icon=":material/hourglass_empty:",
         )
         return
     done = list(PHASES).index(status.phase) if status.phase in PHASES else 0
     steps = " → ".join(f"**{name}**" if i == done else f":gray[{name}]" for i, name in enumerate(PHASES.values()))
     st.markdown(steps)
-    text = plain(status.message)
+    text = messages.plain(status.message)
     if status.eta is not None and status.eta >= 1:
-        text += f" · about {timedelta(seconds=round(status.eta))} left in this step"
+        text += f" · about {messages.duration(status.eta)} left in this step"
     silent = time.time() - status.heartbeat
     if silent > SILENT:
-        text += f" · no word for {silent:.0f} seconds: the machine is busy or asleep"
-    st.progress(status.done / status.total if status.total else 0.0, text=text)
+        text += f" · no word for {messages.duration(silent)}: the machine is busy or asleep"
+    st.progress(min(1.0, status.done / status.total) if status.total else 0.0, text=text)
 
 
 def _ending(status: Status) -> None:
-    took = (
-        f" It took {timedelta(seconds=round(status.finished - status.started))}."
-        if status.finished and status.started
-        else ""
-    )
-    text = plain(f"{status.message} {status.hint}".strip() + took)
+    text = messages.plain(status.message)
+    took = status.finished - status.started if status.finished and status.started else 0.0
+    if took >= 1:  # it may be negative where the clock was set back
+        text += f" It took {messages.duration(took)}."
+    if status.hint:
+        text += f"\n\n**Next:** {messages.plain(status.hint)}"
     show = {"done": st.success, "stopped": st.warning}.get(status.state, st.error)
     show(text)
+
+
+def _curves(folder: Path, status: Status) -> None:
+    found = _drawn(str(folder), status.state, state.theme())
+    if found is None:
+        return
+    last, figure = found
+    cards = st.columns(4)
+    cards[0].metric("Genes in the running", f"{last['active_genes']:,.0f}", border=True)
+    cards[1].metric("Training cells", f"{last['cells']:,.0f}", border=True)
+    cards[2].metric("Step", f"{last['step']:,.0f}", border=True)
+    cards[3].metric("Loss", f"{last['loss']:.3f}", border=True)
+    st.plotly_chart(
+        figure, key="training", config={"displayModeBar": False},
+        alt="Active genes and validation scores over training steps",
+    )  # fmt: skip
+
+
+# However many watch a run, its curves are drawn once a second: the time is the worker's.
+@st.cache_resource(max_entries=16, ttl=1.0, show_spinner=False)
+def _drawn(folder: str, run_state: State, theme: Theme) -> tuple[pd.Series, go.Figure] | None:
+    history = read_history(Path(folder))
+    return (history.iloc[-1], training_figure(history, theme)) if len(history) else None
+
+
+def _log(path: Path) -> None:
+    if not path.exists():
+        return
+    unfolded = st.expander("Log", icon=":material/terminal:", key="log", on_change="rerun")
+    if unfolded.open:
+        unfolded.code(path.read_text(encoding="utf-8", errors="replace")[-20_000:], language=None)

@@ -56,7 +56,7 @@ def shared() -> bool:
 
 
 def history(owner: str | None = None) -> list[Row]:
-    """Runs of this machine, newest first; with an owner only those that this session started."""
+    """Runs of this machine, newest first; with an owner only theirs."""
     folders = [Path(entry.path) for entry in _entries(runs_folder()) if RUN_ID.fullmatch(entry.name)]
     rows = [history_row(folder) for folder in folders if owner is None or read_label(folder).owner == owner]
     return sorted(rows, key=lambda row: (-row.status.created, row.run_id))

@@ -17,6 +17,11 @@ FILE = "status.json"
 STOP_FILE = "STOP"
 STARTS_WITHIN = 60.0  # seconds after which a run that was never handed to the queue is taken for lost
 GONE = "The process that ran it is gone."
+# Where in a whole run a phase begins and ends, roughly: half of it is scoring.
+PHASE_SHARES = {
+    "reading": (0.0, 0.05), "preparing": (0.05, 0.1), "training": (0.1, 0.5), "scoring": (0.5, 0.9),
+    "saving": (0.9, 0.92), "mapping": (0.92, 1.0),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,14 @@ class Status:
         """Whether it stands in the queue."""
         return self.state == "queued" and self.submitted is not None
 
+    @property
+    def share(self) -> float:
+        """Roughly how much of the whole run is over, 0 to 1; it never falls from one phase to the next."""
+        if not self.live:
+            return 1.0
+        first, last = PHASE_SHARES.get(self.phase, (0.0, 0.0))
+        return first + (last - first) * (min(1.0, self.done / self.total) if self.total else 0.0)
+
 
 def queued() -> Status:
     """The status of a run that was just created."""
@@ -81,13 +94,13 @@ def of_this_process(status: Status) -> Status:
 
 
 def read_status(folder: Path) -> Status:
-    """The status now; a running run whose process is gone is interrupted."""
+    """The status now; a running run whose process is gone is interrupted, or stopped where that was asked for."""
     status = last_word(folder)
     if status.state == "running" and not has_process(status):
         # It may have ended between the two looks: believe the file it left last.
         status = last_word(folder)
         if status.state == "running":
-            return interrupted(status)
+            return lost(folder, status)
     if status.state == "queued" and status.submitted is None and time.time() - status.heartbeat > STARTS_WITHIN:
         return replace(
             status,
@@ -110,13 +123,27 @@ def has_process(status: Status) -> bool:
     return process.alive(status.pid, status.identity, status.process_started)
 
 
-def interrupted(status: Status, exit_code: int | None = None) -> Status:
-    """The status of a run whose process went without a last word, with the most likely reason."""
+def lost(folder: Path, status: Status, exit_code: int | None = None) -> Status:
+    """The status of a run whose process went without a last word: stopped where that was asked for, else interrupted.
+
+    An interrupted run says the most likely reason.
+    """
+    ended = replace(status, eta=None, finished=status.heartbeat or None)
+    if stop_asked(folder):
+        return replace(ended, state="stopped", message=stopped_message(folder, status), hint="")
     ending = process.why_gone(status.identity, status.memory_kills, exit_code)
-    message = f"{GONE} {ending.reason}".strip()
-    return replace(
-        status, state="interrupted", message=message, hint=ending.hint, eta=None, finished=status.heartbeat or None
-    )
+    return replace(ended, state="interrupted", message=f"{GONE} {ending.reason}".strip(), hint=ending.hint)
+
+
+def stopped_message(folder: Path, status: Status) -> str:
+    """What a stopped run says: that it was asked to, and what it leaves behind."""
+    if not status.has_panel:
+        kept = "No panel was chosen yet."
+    elif (folder / "metrics.json").exists():
+        kept = "The panel and its scores are kept; the maps are not drawn."
+    else:
+        kept = "The panel is kept; its scores are not complete."
+    return f"Stopped on request. {kept}"
 
 
 def write_status(folder: Path, status: Status) -> None:

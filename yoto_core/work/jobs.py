@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,16 +16,18 @@ import psutil
 from yoto_core.errors import RunError
 from yoto_core.files import PROJECT, locked, saving
 from yoto_core.store.status import (
+    Status,
     ask_to_stop,
     has_process,
-    interrupted,
     last_word,
+    lost,
     of_process,
     read_status,
     write_status,
 )
 
-GRACE = 1.5  # seconds to end by itself before it is told to terminate
+GRACE = 3.0  # seconds in which a worker that was asked to end does so, twice what it allows itself
+LAST_GRACE = 1.0  # seconds in which it does so once it was told to terminate
 
 
 def launch(folder: Path) -> int:
@@ -57,37 +60,36 @@ def start(folder: Path, *, then: Callable[[Path, int], None]) -> int:
 
 
 def settle(folder: Path, exit_code: int | None = None) -> None:
-    """Write down that a run is interrupted, and why, where its process went without a last word."""
+    """Write down how a run ended, and why, where its process went without a last word."""
     with contextlib.suppress(RunError), locked(folder.parent):
         status = last_word(folder)
-        lost = status.state == "running" and not has_process(status)
-        if lost or (status.state == "interrupted" and exit_code is not None and status.pid is not None):
-            write_status(folder, interrupted(status, exit_code))
+        gone = status.state == "running" and not has_process(status)
+        if gone or (status.state == "interrupted" and exit_code is not None and status.pid is not None):
+            write_status(folder, lost(folder, status, exit_code))
 
 
 def stop(folder: Path) -> None:
-    """End a run: one that waits, here; one that works answers between two steps, or ends itself within two seconds."""
+    """End a run: one that waits, here; one that works ends itself within two seconds, or is made to soon after."""
     with locked(folder.parent):
         status = read_status(folder)
         if status.state == "queued":
             write_status(folder, replace(status, state="stopped", message="Stopped before it started.", hint=""))
         elif status.state == "running":
             ask_to_stop(folder)
+            threading.Thread(target=_see_it_end, args=(status,), daemon=True).start()
 
 
-def terminate(folder: Path) -> None:
-    """End a run that does not answer: first by request, then by force."""
-    status = read_status(folder)
-    if status.state != "running" or status.pid is None:
-        return
-    try:
+def _see_it_end(status: Status) -> None:
+    """End the process of a run that does not answer: first by request, then by force."""
+    with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(status.pid)
-        process.terminate()
-        process.wait(GRACE)
-    except psutil.TimeoutExpired:
-        process.kill()
-    except psutil.NoSuchProcess:
-        return
+        for grace, end in ((GRACE, process.terminate), (LAST_GRACE, process.kill)):
+            deadline = time.monotonic() + grace
+            while time.monotonic() < deadline:
+                if not has_process(status):
+                    return
+                time.sleep(0.05)
+            end()
 
 
 @contextlib.contextmanager

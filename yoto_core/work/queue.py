@@ -16,17 +16,18 @@ from yoto_core.errors import RunError
 from yoto_core.files import locked
 from yoto_core.store.folders import RUN_ID, runs_folder
 from yoto_core.store.labels import read_label
-from yoto_core.store.status import FILE, STOP_FILE, Status, has_process, interrupted, last_word, queued, write_status
+from yoto_core.store.status import FILE, STOP_FILE, Status, has_process, last_word, lost, queued, write_status
 from yoto_core.work import jobs
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run that waits or works, and whose it is."""
+    """A run as the queue sees it: where it stands, whose it is, and the sweep it belongs to."""
 
     folder: Path
     status: Status
     owner: str = ""
+    sweep: str = ""
 
 
 def max_runs() -> int:
@@ -66,7 +67,7 @@ def tend(runs: Path | None = None) -> None:
                 if has_process(job.status):
                     working.append(job)
                 else:
-                    write_status(job.folder, interrupted(job.status))
+                    write_status(job.folder, lost(job.folder, job.status))
         for job in in_turn(found)[: max(0, max_runs() - len(working))]:
             _start(job)
 
@@ -81,7 +82,7 @@ def all_jobs(runs: Path | None = None) -> list[Job]:
     runs = runs or runs_folder()
     folders = [entry.path for entry in os.scandir(runs) if RUN_ID.fullmatch(entry.name)] if runs.is_dir() else []
     found = [(folder, _status_of(folder)) for folder in folders]
-    return [Job(Path(folder), status, _owner_of(folder)) for folder, status in found if status is not None]
+    return [Job(Path(folder), status, *_origin(folder)) for folder, status in found if status is not None]
 
 
 def in_turn(jobs_now: Sequence[Job]) -> list[Job]:
@@ -115,10 +116,9 @@ def _hand_in(folder: Path, status: Status) -> None:
 
 
 def _something_to_do(jobs_now: Sequence[Job]) -> bool:
-    lost = [job for job in jobs_now if job.status.state == "running" and not has_process(job.status)]
+    running = [has_process(job.status) for job in jobs_now if job.status.state == "running"]
     waits = any(job.status.waiting for job in jobs_now)
-    works = sum(job.status.state == "running" for job in jobs_now) - len(lost)
-    return bool(lost) or (waits and works < max_runs())
+    return not all(running) or (waits and len(running) < max_runs())
 
 
 def _start(job: Job) -> None:
@@ -151,5 +151,7 @@ def _read(folder: str, changed: int, inode: int, size: int) -> Status:
 
 
 @lru_cache(maxsize=8192)
-def _owner_of(folder: str) -> str:
-    return read_label(Path(folder)).owner
+def _origin(folder: str) -> tuple[str, str]:
+    """The part of a label that never changes: owner and sweep."""
+    label = read_label(Path(folder))
+    return label.owner, label.sweep

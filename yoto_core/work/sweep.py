@@ -16,9 +16,8 @@ from yoto_core.errors import ConfigError, RunError
 from yoto_core.files import reading
 from yoto_core.store import runs
 from yoto_core.store.folders import run_folder
-from yoto_core.store.history import Row
+from yoto_core.store.history import Row, history_row
 from yoto_core.store.labels import Label
-from yoto_core.store.status import Status
 from yoto_core.work import jobs, queue
 
 MOST = 100  # runs of one sweep
@@ -82,17 +81,23 @@ def start_sweep(
     return sweep_id
 
 
-def standing(rows: Sequence[Row]) -> Standing:
+def sweep_rows(sweep_id: str) -> list[Row]:
+    """The runs of a sweep as rows of the history; none where there is no such sweep."""
+    return [history_row(job.folder) for job in _jobs_of(sweep_id)]
+
+
+def standing(sweep_id: str) -> Standing:
     """One progress bar for all runs of a sweep."""
-    shares = [_share(row.status) for row in rows]
-    ended = sum(not row.status.live for row in rows)
-    return Standing(sum(shares) / max(1, len(shares)), ended, len(rows), ended < len(rows))
+    found = [job.status for job in _jobs_of(sweep_id)]
+    ended = sum(not status.live for status in found)
+    return Standing(sum(status.share for status in found) / max(1, len(found)), ended, len(found), ended < len(found))
 
 
-def stop_sweep(rows: Sequence[Row]) -> None:
+def stop_sweep(sweep_id: str) -> None:
     """Stop every run of a sweep that waits or works."""
-    for row in sorted(rows, key=lambda row: row.status.state == "running"):  # the waiting first, so that none starts
-        jobs.stop(run_folder(row.run_id))
+    # The waiting ones first, so that none starts meanwhile.
+    for job in sorted(_jobs_of(sweep_id), key=lambda job: job.status.state == "running"):
+        jobs.stop(job.folder)
 
 
 def comparison(rows: Sequence[Row]) -> pd.DataFrame:
@@ -121,6 +126,10 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     return grouped.agg(mean="mean", lowest="min", highest="max", seeds="count").reset_index()
 
 
+def _jobs_of(sweep_id: str) -> list[queue.Job]:
+    return [job for job in queue.all_jobs() if job.sweep == sweep_id]
+
+
 def _own_curve(folder: Path) -> pd.DataFrame:
     """Held-out scores of YOTO's own model at every size; empty where the run has none."""
     try:
@@ -129,14 +138,3 @@ def _own_curve(folder: Path) -> pd.DataFrame:
             return sizes[(sizes["part"] == "held-out") & (sizes["judge"] == "yoto")]
     except RunError:
         return pd.DataFrame()
-
-
-PHASE_SHARES = {"reading": (0.0, 0.05), "preparing": (0.05, 0.1), "training": (0.1, 0.5), "scoring": (0.5, 0.95)}
-
-
-def _share(status: Status) -> float:
-    """Share of a run that is done, roughly: half of it is scoring."""
-    if not status.live:
-        return 1.0
-    first, last = PHASE_SHARES.get(status.phase, (0.95, 1.0) if status.phase else (0.0, 0.0))
-    return first + (last - first) * (status.done / status.total if status.total else 0.0)
