@@ -17,6 +17,7 @@ from yoto_core.data.reading import read_dataset
 from yoto_core.files import home
 from yoto_core.store import library, runs
 from yoto_core.store.folders import run_folder
+from yoto_core.store.history import history
 from yoto_core.store.status import read_status
 from yoto_core.work import jobs
 from yoto_core.worker import carry_out
@@ -305,7 +306,7 @@ def test_a_panel_size_out_of_range_is_a_sentence_and_starts_nothing(k):
     trainable = [button for button in at.button if button.key == "train"]
     assert messages(at) or size_input(at).value in range(1, 60)
     assert not (trainable and messages(at) and any("panel size" in m.lower() for m in messages(at)))
-    assert runs.list_runs() == []
+    assert history() == []
 
 
 def test_no_task_at_all_is_a_sentence():

@@ -90,7 +90,7 @@ def test_a_worker_killed_again_and_again_is_always_interrupted_and_ends_with_the
     assert list(found.history["step"]) == list(wanted.history["step"])
     sweep_leftovers()
     assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
-    assert not checkpoint.has_checkpoint(folder)
+    assert not (folder / checkpoint.FILE).exists()
 
 
 def test_a_killed_run_is_resumed_through_the_queue():

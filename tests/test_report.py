@@ -15,7 +15,7 @@ from yoto_core.config import SplitConfig
 from yoto_core.data.reading import from_anndata
 from yoto_core.files import write_json
 from yoto_core.scores.methods import JUDGE_LABELS, METHODS
-from yoto_core.store import runs
+from yoto_core.store.history import history
 from yoto_core.store.status import Status
 
 
@@ -131,7 +131,7 @@ def test_runs_are_listed_one_per_line_with_broken_ones(run):
     broken = save(run)
     (broken / "config.json").write_text("{")
     write_json(broken / "status.json", Status(state="done", created=0.0).__dict__)
-    first, second = report.runs_as_text(runs.list_runs()).splitlines()
+    first, second = report.runs_as_text(history()).splitlines()
     assert first.startswith(folder.name)
     assert first.endswith("done         8 genes for cell_type, condition, age")
     assert second.startswith(f"{broken.name}  ?  failed")

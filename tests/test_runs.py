@@ -17,6 +17,7 @@ from yoto_core.errors import RunError, YotoError
 from yoto_core.files import read_json, write_json, write_text
 from yoto_core.store import folders, runs
 from yoto_core.store.folders import create_folder, run_folder, runs_folder
+from yoto_core.store.history import history
 from yoto_core.store.status import Status, ask_to_stop, queued, read_status, stop_asked, write_status
 
 FULL = Path("/dev/full")
@@ -215,11 +216,11 @@ def test_an_unknown_run_id_is_said():
 
 
 def test_runs_are_listed_newest_first_and_nothing_else_is():
-    assert runs.list_runs() == []
+    assert history() == []
     first, second = (create_folder({"config.json": {}, "status.json": Status(created=t).__dict__}) for t in (1.0, 2.0))
     (runs_folder() / ".new-abc").mkdir()
     (runs_folder() / "notes").mkdir()
-    assert [run.run_id for run in runs.list_runs()] == [second.name, first.name]
+    assert [run.run_id for run in history()] == [second.name, first.name]
 
 
 @pytest.mark.parametrize(
@@ -227,9 +228,9 @@ def test_runs_are_listed_newest_first_and_nothing_else_is():
 )
 def test_a_run_is_listed_although_its_config_cannot_be_read(folder, content):
     (folder / "config.json").write_text(content)
-    (listed,) = runs.list_runs()
+    (listed,) = history()
     assert listed.run_id == folder.name
-    assert listed.config is None
+    assert listed.status.state == "failed"
     assert listed.status.message
     assert listed.status.hint
 
@@ -237,7 +238,7 @@ def test_a_run_is_listed_although_its_config_cannot_be_read(folder, content):
 @pytest.mark.parametrize("content", ["", "[]", '{"state": "done", "later_field": 1}'])
 def test_a_run_is_listed_although_its_status_cannot_be_read(folder, content):
     (folder / "status.json").write_text(content)
-    (listed,) = runs.list_runs()
+    (listed,) = history()
     assert listed.status.state == "failed"
     with pytest.raises(RunError, match=r"status\.json of the run is damaged"):
         read_status(folder)

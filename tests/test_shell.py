@@ -18,6 +18,7 @@ from yoto_core.__main__ import main, task_from_text
 from yoto_core.errors import ConfigError
 from yoto_core.store import runs
 from yoto_core.store.folders import RUN_ID, runs_folder
+from yoto_core.store.history import history
 from yoto_core.store.status import read_status
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -304,14 +305,14 @@ def test_a_column_with_one_class_is_refused_in_one_line(capsys, tmp_path):
 def test_an_existing_out_folder_is_refused_and_leaves_no_waiting_run(data, capsys, tmp_path):
     line = refused(capsys, "select", data, *SELECT, "--out", tmp_path)
     assert line == f"{tmp_path} exists already. Name a folder that does not exist yet."
-    assert runs.list_runs() == []
+    assert history() == []
 
 
 def test_an_out_folder_inside_a_file_is_refused(data, capsys, tmp_path):
     (tmp_path / "file").write_text("")
     line = refused(capsys, "select", data, *SELECT, "--out", tmp_path / "file" / "run")
     assert "cannot be written" in line
-    assert runs.list_runs() == []
+    assert history() == []
 
 
 @pytest.mark.parametrize(

@@ -125,9 +125,9 @@ def _inspect(options: argparse.Namespace) -> int:
 
 def _list(_options: argparse.Namespace) -> int:
     from yoto_core import report
-    from yoto_core.store import runs
+    from yoto_core.store.history import history
 
-    print(report.runs_as_text(runs.list_runs()))
+    print(report.runs_as_text(history()))
     return DONE
 
 

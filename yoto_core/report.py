@@ -19,7 +19,7 @@ from yoto_core.prediction.matching import Matching
 from yoto_core.prediction.predict import Labelled
 from yoto_core.scores.methods import JUDGE_LABELS, METHODS
 from yoto_core.scores.metrics import HEADLINE
-from yoto_core.store.runs import Listed
+from yoto_core.store.history import Row
 from yoto_core.store.saved import SavedModel
 
 METRIC_LABELS = {
@@ -240,17 +240,14 @@ def as_text(run: Run) -> str:
     return "\n\n".join(parts)
 
 
-def runs_as_text(listed: Sequence[Listed]) -> str:
-    """One line per run, newest first."""
-    if not listed:
+def runs_as_text(rows: Sequence[Row]) -> str:
+    """One line per run, in the order of the rows."""
+    if not rows:
         return "No runs yet. Try: python -m yoto_core demo"
     lines = []
-    for run in listed:
-        when = datetime.fromtimestamp(run.status.created).strftime("%Y-%m-%d %H:%M") if run.status.created else "?"
-        what = ""
-        if run.config is not None:
-            what = f"{run.config.selector.panel_size} genes for {', '.join(task.obs for task in run.config.tasks)}"
-        lines.append(f"{run.run_id}  {when}  {run.status.state:<11}  {what}")
+    for row in rows:
+        when = datetime.fromtimestamp(row.status.created).strftime("%Y-%m-%d %H:%M") if row.status.created else "?"
+        lines.append(f"{row.run_id}  {when}  {row.status.state:<11}  {row.name}")
     return "\n".join(lines)
 
 

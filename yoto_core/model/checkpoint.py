@@ -76,11 +76,6 @@ def find_snapshot(folder: Path) -> Snapshot | None:
         return None
 
 
-def has_checkpoint(folder: Path) -> bool:
-    """Whether a lost run has something to go on from."""
-    return (folder / FILE).exists()
-
-
 def drop_checkpoint(folder: Path) -> None:
     """Remove what a finished run no longer needs."""
     (folder / FILE).unlink(missing_ok=True)

@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +13,7 @@ import pandas as pd
 import psutil
 
 from yoto_core.errors import RunError
-from yoto_core.files import home, locked, read_json, saving
+from yoto_core.files import home, locked, read_json, reading, saving
 from yoto_core.scores.metrics import HEADLINE
 from yoto_core.store.folders import RUN_ID, delete_folder, runs_folder
 from yoto_core.store.labels import Label, read_label
@@ -131,13 +131,15 @@ def _works(folder: Path) -> bool:
 
 def history_row(folder: Path) -> Row:
     """One run as a row of the history, whatever state its files are in."""
-    label = read_label(folder)
+    label, status = read_label(folder), Status()
     try:
         status = read_status(folder)
-        data, tasks, panel_size, seed = _design(str(folder), (folder / "config.json").stat().st_mtime_ns)
-    except (RunError, OSError) as error:
-        message = error.args[0] if isinstance(error, RunError) else "It cannot be read."
-        return Row(folder.name, Status(state="failed", message=str(message)), label, disk=_size(folder))
+        with reading("config.json"):
+            changed = (folder / "config.json").stat().st_mtime_ns
+        data, tasks, panel_size, seed = _design(str(folder), changed)
+    except RunError as error:
+        broken = replace(status, state="failed", message=str(error.args[0]), hint=error.hint)
+        return Row(folder.name, broken, label, disk=_size(folder))
     return Row(folder.name, status, label, data, tasks, panel_size, seed, _size(folder))
 
 
@@ -145,11 +147,9 @@ def history_row(folder: Path) -> Row:
 def _design(folder: str, changed: int) -> tuple[str, tuple[str, ...], int | None, int | None]:
     """What a run was asked for: it never changes, so it is read once."""
     config, about = read_json(Path(folder) / "config.json"), read_json(Path(folder) / "data.json")
-    try:
+    with reading("config.json"):
         tasks = tuple(str(task["obs"]) for task in config["tasks"])
         return str(about.get("name", "")), tasks, int(config["selector"]["panel_size"]), int(config["seed"])
-    except (LookupError, TypeError, ValueError):
-        raise RunError("config.json of the run is damaged.", hint="Design it again.") from None
 
 
 def _minutes(status: Status) -> float | None:

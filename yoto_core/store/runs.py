@@ -1,10 +1,10 @@
-"""Save a run into its folder and read it back; list the runs of this machine.
+"""Save a run into its folder and read it back.
 
 Every file is written whole; `schema` in model.json and metrics.json lets later versions read old folders.
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from yoto_core.config import Normalize, RunConfig
-from yoto_core.errors import RunError, YotoError
+from yoto_core.errors import RunError
 from yoto_core.evaluation.evaluator import Evaluation
 from yoto_core.evaluation.reference import COST_COLUMNS, Reference
 from yoto_core.files import read_json, reading, write_json, write_text, write_whole
@@ -23,22 +23,13 @@ from yoto_core.model.panel import Panel
 from yoto_core.model.panel_model import PanelModel
 from yoto_core.pipeline import Run
 from yoto_core.store import labels
-from yoto_core.store.folders import RUN_ID, create_folder, runs_folder
+from yoto_core.store.folders import create_folder
 from yoto_core.store.labels import Label, read_label
-from yoto_core.store.status import Status, queued, read_status
+from yoto_core.store.status import queued
 
 SCHEMA = 2
 # Settings of schema 1 that turned out to gain nothing, and are gone.
 RETIRED = ("dropout", "label_smoothing", "group_penalty")
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One line of the list of runs."""
-
-    run_id: str
-    status: Status
-    config: RunConfig | None  # None where its config cannot be read
 
 
 def create_run(
@@ -191,22 +182,6 @@ def model_from(values: dict[str, object], tensors: dict[str, Tensor]) -> PanelMo
     if normalize not in get_args(Normalize):
         raise ValueError(f"unknown normalisation {normalize}")
     return PanelModel(tuple(values["genes"]), tuple(values["gene_ids"]), heads, tensors, normalize)
-
-
-def list_runs() -> list[Listed]:
-    """Every run of this machine, newest first; a folder that cannot be read is listed without its config."""
-    folders = [folder for folder in runs_folder().glob("*") if RUN_ID.fullmatch(folder.name)]
-    return sorted((_listed(folder) for folder in folders), key=lambda run: -run.status.created)
-
-
-def _listed(folder: Path) -> Listed:
-    status = Status()
-    try:
-        status = read_status(folder)
-        return Listed(folder.name, status, read_config(folder))
-    except YotoError as error:
-        broken = replace(status, state="failed", message=str(error.args[0]), hint=error.hint)
-        return Listed(folder.name, broken, None)
 
 
 def _reference(folder: Path, genes: int) -> Reference | None:
