@@ -34,10 +34,14 @@ if not live:
         if status.has_panel:
             nav.next_button("Read the panel", "Panel")
         if status.state != "done":
+            lost = status.state == "interrupted" and not status.has_panel
             if st.button(
-                "Resume", icon=":material/resume:", key="resume", type="secondary" if status.has_panel else "primary",
+                "Resume",
+                icon=":material/resume:",
+                key="resume",
+                type="primary" if lost else "secondary",
                 help="Goes on from the last checkpoint and ends with the same panel as if nothing had happened.",
-            ):  # fmt: skip
+            ):
                 queue.resume(folder)
                 st.rerun()
             if st.button(

@@ -265,8 +265,8 @@ def test_a_running_run_whose_process_is_gone_is_interrupted(folder):
     write_status(folder, gone)
     status = read_status(folder)
     assert (status.state, status.live) == ("interrupted", False)
-    assert status.message == "The process that ran it is gone."
-    assert status.hint == "It was killed or the machine went down. Run it again from the same design."
+    assert status.message == "The process that ran it is gone. It was killed or the machine went down."
+    assert status.hint == "Resume the run."
 
 
 def test_a_later_process_with_the_same_id_is_not_taken_for_the_run(folder):

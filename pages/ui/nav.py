@@ -163,8 +163,11 @@ def _step(title: str) -> Step:
 
 
 def _pages() -> list[st.Page]:
-    first = STEPS[0]
+    busy = _step("Train") if state.run_is_live() else None
     return [
-        st.Page(step.file, title=step.title, url_path=step.path, icon=step.icon, default=step is first)
+        st.Page(
+            step.file, title=step.title, url_path=step.path, icon="spinner" if step is busy else step.icon,
+            default=step is STEPS[0],
+        )
         for step in STEPS
-    ]
+    ]  # fmt: skip

@@ -26,6 +26,7 @@ from yoto_core.store import library, portable
 from yoto_core.store.folders import RUN_ID, runs_folder
 from yoto_core.store.folders import run_folder as folder_of
 from yoto_core.store.runs import load_run
+from yoto_core.store.status import read_status
 from yoto_core.work import queue
 
 COOKIE = "yoto_owner"
@@ -228,6 +229,15 @@ def run_folder() -> Path | None:
         st.session_state[_NOTICE] = error
         _write_link()
         return None
+
+
+def run_is_live() -> bool:
+    """Whether the open run waits or works."""
+    folder = run_folder()
+    try:
+        return folder is not None and read_status(folder).live
+    except RunError:  # the pages say so
+        return False
 
 
 def run() -> Run:

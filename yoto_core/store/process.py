@@ -72,7 +72,7 @@ def why_gone(identity_then: str | None, kills_then: int | None, exit_code: int |
         return Ending(f"It was killed from outside (signal {-exit_code}, {name}).", "Resume the run.")
     if exit_code:
         return Ending(f"It ended with code {exit_code}.", "The log says why; run it again.")
-    return Ending("", "It was killed or the machine went down. Run it again from the same design.")
+    return Ending("It was killed or the machine went down.", "Resume the run.")
 
 
 def _boot() -> str:

@@ -132,7 +132,7 @@ def lost(folder: Path, status: Status, exit_code: int | None = None) -> Status:
     if stop_asked(folder):
         return replace(ended, state="stopped", message=stopped_message(folder, status), hint="")
     ending = process.why_gone(status.identity, status.memory_kills, exit_code)
-    return replace(ended, state="interrupted", message=f"{GONE} {ending.reason}".strip(), hint=ending.hint)
+    return replace(ended, state="interrupted", message=f"{GONE} {ending.reason}", hint=ending.hint)
 
 
 def stopped_message(folder: Path, status: Status) -> str:
