@@ -210,6 +210,15 @@ def test_a_malformed_run_id_never_becomes_a_path(run_id):
         run_folder(run_id)
 
 
+def test_a_home_named_by_a_relative_path_is_the_same_for_every_process(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("YOTO_HOME", "mine")
+    folder = runs.create_run(config_for(), data_path="x.h5ad", data_name="x", data_digest="0")
+    assert folder.parent == tmp_path / "mine" / "runs"
+    monkeypatch.chdir("/")
+    assert folder.is_dir()
+
+
 def test_an_unknown_run_id_is_said():
     with pytest.raises(RunError, match=f"There is no run {'0' * 32} on this machine. It may have been deleted."):
         run_folder("0" * 32)

@@ -17,7 +17,7 @@ ASSETS = PROJECT / "assets"  # demo data, gene sets, icon
 
 def home() -> Path:
     """`$YOTO_HOME`, or `.yoto` in the user's home folder."""
-    return Path(os.environ.get("YOTO_HOME") or Path.home() / ".yoto")
+    return Path(os.environ.get("YOTO_HOME") or Path.home() / ".yoto").absolute()
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:

@@ -76,9 +76,9 @@ def _claim(folder: Path) -> Status:
 
 def _end_at_once(folder: Path, report: Reporter) -> None:
     """End this process although its work did not listen; what is saved stays."""
-    drop_parts(folder)
     report.end(state="stopped", message=stopped_message(folder, report.status))
     queue.tend(folder.parent)
+    drop_parts(folder)  # last, as the work goes on until the next line
     os._exit(0)
 
 

@@ -57,7 +57,7 @@ def _at_work() -> None:
     """Every run that waits or works, looked at again every two seconds; the runs of a comparison are one job."""
     queue.tend()
     found = sorted(_mine(), key=lambda job: (job.status.state != "running", job.status.submitted or 0.0))
-    state.watch(job.folder.name for job in found)
+    begun = state.watch({job.folder.name: job.status.state for job in found})
     once = {job.sweep or job.folder.name: job for job in reversed(found)}
     shown = sorted(once.values(), key=found.index)
     st.caption("At work")
@@ -66,7 +66,7 @@ def _at_work() -> None:
             (_sweep if job.sweep else _run)(job)
     if len(shown) > SHOWN:
         st.caption(f"and {len(shown) - SHOWN:,} more")
-    if state.just_ended():
+    if begun or state.just_ended():
         st.rerun()
 
 

@@ -5,7 +5,7 @@ The session holds ids and the design; the data lie in a cache keyed by their con
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -188,23 +188,24 @@ def is_known() -> bool:
     return _cookie() == owner()
 
 
-def watch(run_ids: Iterable[str]) -> None:
-    """Note runs that this tab sees at work."""
-    watched = st.session_state.setdefault(_WATCHED, set())
-    for run_id in run_ids:
-        watched.add(run_id)
-        announced().discard(run_id)  # it was resumed
+def watch(states: Mapping[str, str]) -> bool:
+    """Note the runs that this tab sees at work; True where one of them has begun since it last looked."""
+    watched = st.session_state.setdefault(_WATCHED, {})
+    begun = any(watched.get(run_id, now) != now for run_id, now in states.items())
+    watched.update(states)
+    announced().difference_update(states)  # these were resumed
+    return begun
 
 
 def just_ended() -> list[str]:
     """Runs that this tab has seen at work and that have ended since."""
     live = {job.folder.name for job in queue.live_jobs()}
-    return sorted(st.session_state.get(_WATCHED, set()) - live)
+    return sorted(set(st.session_state.get(_WATCHED, {})) - live)
 
 
 def announce(run_id: str) -> None:
     """Note that this tab has told the end of a run."""
-    st.session_state[_WATCHED].discard(run_id)
+    del st.session_state[_WATCHED][run_id]
     announced().add(run_id)
 
 
