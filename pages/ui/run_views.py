@@ -28,7 +28,7 @@ def choose(rows: list[Row]) -> list[Row]:
         selection_mode="multi-row",
         placeholder="",
         column_config={
-            "name": columns.TextColumn("Name", width=215),
+            "name": columns.TextColumn("Name", width=200),
             "state": columns.TextColumn("State", width=100),
             "score": columns.NumberColumn(
                 "Score", format="%.2f", width=60, help="Headline score on held-out cells, mean over tasks."
@@ -111,7 +111,7 @@ def leftovers_button() -> None:
     found = leftovers()
     if found:
         size = sum(leftover.disk for leftover in found) / 1e6
-        st.caption(f"{len(found):,} unfinished files of crashed saves take {size:.1f} MB.")
+        st.caption(f"Crashed saves left {len(found):,} unfinished file{'s' if len(found) > 1 else ''}, {size:.1f} MB.")
         if st.button("Remove them", icon=":material/mop:", key="sweep_leftovers"):
             with messages.errors_shown():
                 sweep_leftovers()
