@@ -4,7 +4,6 @@ import streamlit as st
 
 from pages.ui import messages, nav, state, watch
 from yoto_core.store import runs
-from yoto_core.store.status import read_status
 from yoto_core.work import queue
 
 nav.ensure_router()
@@ -13,24 +12,33 @@ messages.show_notice()
 nav.require_run(with_panel=False)
 
 folder = state.run_folder()
+watch.begin()
 with messages.errors_shown():
-    live = read_status(folder).live
+    live = watch.look(folder).status.live
 
 
-@st.fragment(run_every=1.0 if live else None)
+@st.fragment(run_every=watch.EVERY if live else None)
 def progress() -> None:
-    """The run as its folder tells it, once a second while it lives."""
+    """The run as its folder tells it, while it lives."""
     with messages.errors_shown():
-        status = read_status(folder)
-        watch.show(folder, status)
-    if live and not status.live:
+        now = watch.look(folder)
+        watch.show(folder, now)
+    if live and not now.status.live:
         st.rerun()
 
 
+@st.fragment(run_every=watch.CURVES_EVERY if live else None)
+def curves() -> None:
+    """Its curves, less often."""
+    with messages.errors_shown():
+        watch.show_curves(folder)
+
+
 progress()
+curves()
 if not live:
     with st.container(horizontal=True), messages.errors_shown(stop=False):
-        status = read_status(folder)
+        status = watch.look(folder).status
         if status.has_panel:
             nav.next_button("Read the panel", "Panel")
         if status.state != "done":

@@ -1,6 +1,7 @@
 """What is loaded and what is running, on every page, with a stop button at hand; and the news when a run has ended."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
@@ -15,9 +16,21 @@ from yoto_core.work import jobs, queue
 from yoto_core.work.queue import Job
 from yoto_core.work.sweep import standing, stop_sweep
 
-EVERY = 2.0  # seconds between two looks at runs that work
+EVERY = 3.0  # seconds between two looks at runs that work
 SHOWN = 4  # runs and comparisons at once; the Runs page has them all
 TITLE = "YOTO – gene panels"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run or a comparison that waits or works, in words."""
+
+    key: str  # the id of the run or of the sweep
+    is_sweep: bool
+    owner: str
+    states: Mapping[str, str]  # of its runs by their ids
+    said: str
+    share: float  # how much of it is over, 0 to 1
 
 
 def show() -> None:
@@ -26,13 +39,37 @@ def show() -> None:
         if data := state.dataset_name():
             st.caption("Data")
             st.text(data)
-        queue.tend()
+        _all_work.clear()
         _announce()
         if folder := state.run_folder():
             _opened(folder)
         if _mine():
             st.fragment(_at_work, run_every=EVERY)()
         _remember_browser()
+
+
+# Looked at once for all who watch: the time is the worker's. Every page begins with a look of its own.
+@st.cache_resource(ttl=EVERY / 2, show_spinner=False)
+def _all_work() -> tuple[Work, ...]:
+    queue.tend()
+    found = sorted(queue.live_jobs(), key=lambda job: (job.status.state != "running", job.status.submitted or 0.0))
+    together: dict[str, list[Job]] = {}
+    for job in found:
+        together.setdefault(job.sweep or job.folder.name, []).append(job)
+    return tuple(_work(key, jobs_now) for key, jobs_now in together.items())
+
+
+def _work(key: str, jobs_now: list[Job]) -> Work:
+    first = jobs_now[0]
+    if first.sweep:
+        now = standing(first.sweep)
+        said, share = f"Comparison: {now.ended:,} of {now.total:,} runs have ended", now.done
+    else:
+        place = queue.position(first.folder)
+        doing = f"waiting, number {place} in the queue" if place else first.status.message
+        said, share = f"{history_row(first.folder).name}: {doing}", first.status.share
+    states = {job.folder.name: job.status.state for job in jobs_now}
+    return Work(key, bool(first.sweep), first.owner, states, said, share)
 
 
 def _opened(folder: Path) -> None:
@@ -47,60 +84,53 @@ def _opened(folder: Path) -> None:
         st.set_page_config(page_title=f"{word} – {TITLE}")
 
 
-def _mine() -> list[Job]:
-    """Runs that wait or work: all of this machine, or on a shared server those of this browser and the open one."""
-    found, opened = queue.live_jobs(), state.run_folder()
-    return [job for job in found if not shared() or job.owner == state.owner() or job.folder == opened]
+def _mine() -> list[Work]:
+    """All work of this machine, or on a shared server that of this browser and the open run."""
+    opened = state.run_folder()
+    return [
+        work
+        for work in _all_work()
+        if not shared() or work.owner == state.owner() or (opened is not None and opened.name in work.states)
+    ]
 
 
 def _at_work() -> None:
-    """Every run that waits or works, looked at again every two seconds; the runs of a comparison are one job."""
-    queue.tend()
-    found = sorted(_mine(), key=lambda job: (job.status.state != "running", job.status.submitted or 0.0))
-    begun = state.watch({job.folder.name: job.status.state for job in found})
-    once = {job.sweep or job.folder.name: job for job in reversed(found)}
-    shown = sorted(once.values(), key=found.index)
+    """Every run that waits or works, looked at again every few seconds; the runs of a comparison are one job."""
+    found = _mine()
+    begun = state.watch({run_id: now for work in found for run_id, now in work.states.items()})
     st.caption("At work")
-    for job in shown[:SHOWN]:
+    for work in found[:SHOWN]:
         with messages.errors_shown(stop=False):
-            (_sweep if job.sweep else _run)(job)
-    if len(shown) > SHOWN:
-        st.caption(f"and {len(shown) - SHOWN:,} more")
-    if begun or state.just_ended():
+            _show_work(work)
+    if len(found) > SHOWN:
+        st.caption(f"and {len(found) - SHOWN:,} more")
+    if begun or _just_ended():
         st.rerun()
 
 
-def _run(job: Job) -> None:
-    place = queue.position(job.folder) if job.status.waiting else None
-    said = f"waiting, number {place} in the queue" if place else job.status.message
-    run_id = job.folder.name
-
-    def open_it() -> None:
-        state.open_run(run_id)
-        nav.go("Train")
-
-    _job(run_id, f"{history_row(job.folder).name}: {said}", job.status.share, open_it, lambda: jobs.stop(job.folder))
-
-
-def _sweep(job: Job) -> None:
-    now = standing(job.sweep)
-    said = f"Comparison: {now.ended:,} of {now.total:,} runs have ended"
-    _job(job.sweep, said, now.done, lambda: nav.go("Runs", sweep=job.sweep), lambda: stop_sweep(job.sweep))
-
-
-def _job(key: str, said: str, share: float, open_it: Callable[[], None], stop_it: Callable[[], None]) -> None:
-    st.progress(share, text=messages.plain(said))
+def _show_work(work: Work) -> None:
+    st.progress(work.share, text=messages.plain(work.said))
     with st.container(horizontal=True):
-        if st.button("Show", key=f"show_{key}", icon=":material/visibility:", type="tertiary"):
-            open_it()
-        if st.button("Stop", key=f"stop_{key}", icon=":material/stop_circle:", type="tertiary"):
-            stop_it()
+        if st.button("Show", key=f"show_{work.key}", icon=":material/visibility:", type="tertiary"):
+            if work.is_sweep:
+                nav.go("Runs", sweep=work.key)
+            state.open_run(work.key)
+            nav.go("Train")
+        if st.button("Stop", key=f"stop_{work.key}", icon=":material/stop_circle:", type="tertiary"):
+            if work.is_sweep:
+                stop_sweep(work.key)
+            else:
+                jobs.stop(run_folder(work.key))
             st.toast("Stopping …")
+
+
+def _just_ended() -> list[str]:
+    return state.watched_but_not({run_id for work in _all_work() for run_id in work.states})
 
 
 def _announce() -> None:
     """Say once that a run has ended which this tab has seen at work."""
-    for run_id in state.just_ended():
+    for run_id in _just_ended():
         state.announce(run_id)
         try:
             row = history_row(run_folder(run_id))

@@ -5,7 +5,7 @@ The session holds ids and the design; the data lie in a cache keyed by their con
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ from yoto_core.store.folders import RUN_ID, runs_folder
 from yoto_core.store.folders import run_folder as folder_of
 from yoto_core.store.runs import load_run
 from yoto_core.store.status import read_status
-from yoto_core.work import queue
 
 COOKIE = "yoto_owner"
 
@@ -197,10 +196,9 @@ def watch(states: Mapping[str, str]) -> bool:
     return begun
 
 
-def just_ended() -> list[str]:
-    """Runs that this tab has seen at work and that have ended since."""
-    live = {job.folder.name for job in queue.live_jobs()}
-    return sorted(set(st.session_state.get(_WATCHED, {})) - live)
+def watched_but_not(live: Set[str]) -> list[str]:
+    """Runs that this tab has seen at work and that are not among these."""
+    return sorted(st.session_state.get(_WATCHED, {}).keys() - live)
 
 
 def announce(run_id: str) -> None:

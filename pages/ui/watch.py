@@ -1,6 +1,7 @@
 """A run while it works: where it stands, how long it still takes, and its curves."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from yoto_core.plots.style import Theme
 from yoto_core.plots.training import training_figure
 from yoto_core.store.history import history_row
 from yoto_core.store.runs import read_history
-from yoto_core.store.status import State, Status, stop_asked
+from yoto_core.store.status import Status, read_status, stop_asked
 from yoto_core.work import jobs, queue
 
 PHASES = {
@@ -23,6 +24,8 @@ PHASES = {
     "saving": "Save",
     "mapping": "Draw the maps",
 }
+EVERY = 1.0  # seconds between two looks at a run that works
+CURVES_EVERY = 3.0  # seconds between two drawings of its curves
 SILENT = 20.0  # seconds without a sign of life after which it is said
 STATES = {
     "queued": ("Waiting to start", "blue"),
@@ -34,37 +37,53 @@ STATES = {
 }
 
 
-def show(folder: Path, status: Status) -> None:
-    """Everything the Train page shows of a run at this moment."""
+@dataclass(frozen=True)
+class Look:
+    """A run at one moment."""
+
+    name: str
+    status: Status
+    place: int | None  # in the queue
+    stopping: bool
+
+
+# Looked at once for all who watch: the time is the worker's. Every page begins with a look of its own.
+@st.cache_resource(ttl=EVERY / 2, max_entries=64, show_spinner=False)
+def look(folder: Path) -> Look:
+    """Where a run stands now (RunError where it cannot be read)."""
+    status = read_status(folder)
+    place = queue.position(folder) if status.waiting else None
+    return Look(history_row(folder).name, status, place, status.state == "running" and stop_asked(folder))
+
+
+def show(folder: Path, now: Look) -> None:
+    """Which run it is, how far it is, and how it ended."""
     head, button = st.columns([5, 1], vertical_alignment="center")
     with head.container(horizontal=True, vertical_alignment="center"):
-        st.text(history_row(folder).name, width="content")
-        label, color = STATES[status.state]
+        st.text(now.name, width="content")
+        label, color = STATES[now.status.state]
         st.badge(label, color=color)
-    if status.live:
-        _progress(folder, status)
-        asked = status.state == "running" and stop_asked(folder)
-        if button.button(
-            "Stopping …" if asked else "Stop",
-            icon=":material/stop_circle:",
-            width="stretch",
-            key="stop",
-            disabled=asked,
-        ):
-            jobs.stop(folder)
-            st.toast("Stopping …")
-    else:
-        _ending(status)
-    _curves(folder, status)
-    _log(folder / "log.txt")
+    if not now.status.live:
+        _ending(now.status)
+        return
+    _progress(now)
+    if button.button(
+        "Stopping …" if now.stopping else "Stop",
+        icon=":material/stop_circle:",
+        width="stretch",
+        key="stop",
+        disabled=now.stopping,
+    ):
+        jobs.stop(folder)
+        st.toast("Stopping …")
 
 
-def _progress(folder: Path, status: Status) -> None:
-    place = queue.position(folder) if status.waiting else None
-    if place is not None:
+def _progress(now: Look) -> None:
+    status = now.status
+    if now.place is not None:
         room = queue.max_runs()
         st.info(
-            f"Number {place:,} in the queue: {f'{room:,} runs work' if room > 1 else 'one run works'} at a time here."
+            f"Number {now.place:,} in the queue: {f'{room:,} runs work' if room > 1 else 'one run works'} at a time here."
             " It starts by itself; you may close this page meanwhile.",
             icon=":material/hourglass_empty:",
         )
@@ -92,27 +111,33 @@ def _ending(status: Status) -> None:
     show(text)
 
 
-def _curves(folder: Path, status: Status) -> None:
-    found = _drawn(str(folder), status.state, state.theme())
-    if found is None:
-        return
-    last, figure = found
-    cards = st.columns(4)
-    cards[0].metric("Genes in the running", f"{last['active_genes']:,.0f}", border=True)
-    cards[1].metric("Training cells", f"{last['cells']:,.0f}", border=True)
-    cards[2].metric("Step", f"{last['step']:,.0f}", border=True)
-    cards[3].metric("Loss", f"{last['loss']:.3f}", border=True)
-    st.plotly_chart(
-        figure, key="training", config={"displayModeBar": False},
-        alt="Active genes and validation scores over training steps",
-    )  # fmt: skip
+def show_curves(folder: Path) -> None:
+    """How the training goes, and the log folded away."""
+    found = _drawn(folder, state.theme())
+    if found is not None:
+        last, figure = found
+        cards = st.columns(4)
+        cards[0].metric("Genes in the running", f"{last['active_genes']:,.0f}", border=True)
+        cards[1].metric("Training cells", f"{last['cells']:,.0f}", border=True)
+        cards[2].metric("Step", f"{last['step']:,.0f}", border=True)
+        cards[3].metric("Loss", f"{last['loss']:.3f}", border=True)
+        st.plotly_chart(
+            figure, key="training", config={"displayModeBar": False},
+            alt="Active genes and validation scores over training steps",
+        )  # fmt: skip
+    _log(folder / "log.txt")
 
 
-# However many watch a run, its curves are drawn once a second: the time is the worker's.
-@st.cache_resource(max_entries=16, ttl=1.0, show_spinner=False)
-def _drawn(folder: str, run_state: State, theme: Theme) -> tuple[pd.Series, go.Figure] | None:
-    history = read_history(Path(folder))
+@st.cache_resource(ttl=EVERY / 2, max_entries=64, show_spinner=False)
+def _drawn(folder: Path, theme: Theme) -> tuple[pd.Series, go.Figure] | None:
+    history = read_history(folder)
     return (history.iloc[-1], training_figure(history, theme)) if len(history) else None
+
+
+def begin() -> None:
+    """Forget what others have seen: the page that is opened now shows the run as it is now."""
+    look.clear()
+    _drawn.clear()
 
 
 def _log(path: Path) -> None:
