@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from pages.ui import nav, sidebar, state
+from pages.ui import collector, nav, sidebar, state
 
+collector.spare()
 nav.configure()
 state.follow_link()
 page = st.navigation(nav.sections())

@@ -1,5 +1,6 @@
 """The Runs page, the sidebar and the ways back to a run, as a user meets them."""
 
+import gc
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ import pytest
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import nav
+from pages.ui import collector, nav
 from tests.shared_runs import CONDITION, TYPE, config_for, finished, save, toy_dataset, toy_on_disk
 from yoto_core.errors import RunError
 from yoto_core.files import write_json
@@ -144,6 +145,13 @@ def test_the_end_of_a_run_is_told_once_and_again_after_it_was_resumed():
         assert words(fine(at.run()).toast) == ""
         write_status(folder, of_this_process(last_word(folder)))  # resumed
         fine(at.run())
+
+
+def test_libraries_are_left_out_of_the_garbage_collection_that_follows_every_run():
+    collector._leave_out.clear()
+    gc.unfreeze()
+    open_page("Runs")
+    assert gc.get_freeze_count() > 10_000
 
 
 def test_a_design_that_has_moved_on_is_said_on_the_results():
