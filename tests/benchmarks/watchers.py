@@ -32,8 +32,8 @@ async def tick(socket: ClientConnection, run_id: str, fragment: str, every: floa
         await socket.send(ask(run_id, fragment))
 
 
-async def watch(address: str, run_id: str) -> None:
-    """One session, until the server ends."""
+async def watch(address: str, run_id: str, opened: asyncio.Event) -> None:
+    """One session, until the server ends; `opened` is set once the page stands."""
     async with connect(f"{address.replace('http', 'ws')}/_stcore/stream", max_size=None) as socket:
         await socket.send(ask(run_id))
         timers: dict[str, asyncio.Task[None]] = {}
@@ -47,15 +47,19 @@ async def watch(address: str, run_id: str) -> None:
             elif kind == "auto_rerun" and message.auto_rerun.fragment_id not in timers:
                 part, every = message.auto_rerun.fragment_id, message.auto_rerun.interval
                 timers[part] = asyncio.create_task(tick(socket, run_id, part, every))
+            elif kind == "script_finished":
+                opened.set()
 
 
 async def main() -> None:
-    """So many sessions, a tenth of a second apart."""
+    """So many sessions; says so when the page stands in all of them."""
     address, run_id, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
     async with asyncio.TaskGroup() as group:
         for _ in range(number):
-            group.create_task(watch(address, run_id))
-            await asyncio.sleep(0.1)
+            opened = asyncio.Event()
+            group.create_task(watch(address, run_id, opened))
+            await opened.wait()
+        print("open", flush=True)
 
 
 if __name__ == "__main__":
