@@ -108,7 +108,7 @@ def test_show_takes_an_id_or_a_folder(capsys):
     by_id = capsys.readouterr().out
     assert main(["show", str(folder)]) == 0
     assert capsys.readouterr().out == by_id
-    assert by_id.startswith("done: Finished\n")
+    assert by_id.startswith("done: Finished.\n")
     assert "Panel of 8 genes" in by_id
     assert "cell_type: macro-F1 on 75 held-out cells" in by_id
 
