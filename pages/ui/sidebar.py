@@ -16,7 +16,7 @@ from yoto_core.work import jobs, queue
 from yoto_core.work.queue import Job
 from yoto_core.work.sweep import standing, stop_sweep
 
-EVERY = 3.0  # seconds between two looks at runs that work
+EVERY = 4.0  # seconds between two looks at runs that work
 SHOWN = 4  # runs and comparisons at once; the Runs page has them all
 TITLE = "YOTO – gene panels"
 

@@ -24,8 +24,8 @@ PHASES = {
     "saving": "Save",
     "mapping": "Draw the maps",
 }
-EVERY = 1.0  # seconds between two looks at a run that works
-CURVES_EVERY = 3.0  # seconds between two drawings of its curves
+EVERY = 2.0  # seconds between two looks at a run that works
+CURVES_EVERY = 4.0  # seconds between two drawings of its curves
 SILENT = 20.0  # seconds without a sign of life after which it is said
 STATES = {
     "queued": ("Waiting to start", "blue"),
