@@ -1,5 +1,6 @@
 """What is loaded and what is running, on every page, with a stop button at hand; and the news when a run has ended."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,14 +130,15 @@ def _just_ended() -> list[str]:
 
 
 def _announce() -> None:
-    """Say once that a run has ended which this tab has seen at work."""
+    """Say once that runs have ended which this tab has seen at work: each by its name, or how many."""
+    said = []
     for run_id in _just_ended():
         state.announce(run_id)
-        try:
+        with contextlib.suppress(YotoError):  # deleted meanwhile
             row = history_row(run_folder(run_id))
-        except YotoError:  # deleted meanwhile
-            continue
-        st.toast(messages.plain(f"{row.name}: {STATES[row.status.state][0]}"), duration="long")
+            said.append(f"{row.name}: {STATES[row.status.state][0]}")
+    for text in said if len(said) <= SHOWN else [f"{len(said):,} runs have ended"]:
+        st.toast(messages.plain(text), duration="long")
 
 
 def _remember_browser() -> None:
