@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from pages.ui import messages, state
+from pages.ui import messages, once, state
 from yoto_core.errors import YotoError
 from yoto_core.files import read_json
 from yoto_core.prediction.crossstudy import CrossStudy
@@ -34,7 +34,7 @@ class Question:
 def model(key: str) -> tuple[str, SavedModel]:
     """The model of a run (by its id) or of an uploaded file, and its version (RunError where it cannot be read)."""
     if RUN_ID.fullmatch(key):
-        run = state.load(run_folder(key))
+        run = once.run(run_folder(key))
         version = f"{key} {run.evaluation is not None}"  # scores follow the panel
         return version, _model_of_run(version, _run=run)
     path, name = library.find_model(key)

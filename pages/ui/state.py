@@ -1,6 +1,6 @@
 """The one door to session state: which data, which design and which run this tab is looking at.
 
-The session holds ids and the design; the data lie in a cache keyed by their content, runs in their folders. `?data=`,
+The session holds ids and the design; what they stand for is read in `once`, for all tabs together. `?data=`,
 `?run=`, `?model=` and `?cells=` in the address bring a refreshed tab, or a colleague's, back to the same place.
 """
 
@@ -12,20 +12,18 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from yoto_core import pipeline
+from pages.ui import once
 from yoto_core.config import RunConfig
 from yoto_core.data.checks import Finding, check_data
-from yoto_core.data.reading import Dataset, read_dataset
+from yoto_core.data.reading import Dataset
 from yoto_core.errors import DataError, RunError, YotoError
 from yoto_core.explore.selection import Outline
 from yoto_core.files import read_json, reading
 from yoto_core.pipeline import Run
 from yoto_core.prediction.cells import open_cells
-from yoto_core.report import describe_data
 from yoto_core.store import library, portable
 from yoto_core.store.folders import RUN_ID, runs_folder
 from yoto_core.store.folders import run_folder as folder_of
-from yoto_core.store.runs import load_run
 from yoto_core.store.status import read_status
 
 COOKIE = "yoto_owner"
@@ -86,14 +84,12 @@ def dataset_path() -> Path:
 
 def dataset() -> Dataset:
     """The loaded data (DataError where the chosen matrix cannot be used)."""
-    path, name = library.find(dataset_key())
-    return _read(str(path), path.stat().st_mtime_ns, matrix(), name)
+    return once.data(dataset_key(), matrix=matrix())
 
 
 def facts() -> dict[str, Any]:
     """What `report.describe_data` says of the loaded data."""
-    data = dataset()
-    return _facts(data.digest, _data=data)
+    return once.facts(dataset())
 
 
 def data_findings() -> tuple[Finding, ...]:
@@ -122,9 +118,8 @@ def take_upload(file: UploadedFile | None) -> bool:
     if file is None or file.file_id == st.session_state.get(_UPLOAD):
         return False
     key = library.keep(file, file.name)
-    path, name = library.find(key)
     try:
-        _read(str(path), path.stat().st_mtime_ns, "auto", name)
+        once.data(key, matrix="auto")
     except DataError:
         library.forget(key)
         raise
@@ -214,8 +209,7 @@ def announced() -> set[str]:
 
 def findings(value: RunConfig) -> tuple[Finding, ...]:
     """What is worth knowing about a design on the loaded data (ConfigError where it does not fit)."""
-    data = dataset()
-    return _design(data.digest, value, _data=data)
+    return once.findings(dataset(), value)
 
 
 def run_folder() -> Path | None:
@@ -241,14 +235,7 @@ def run_is_live() -> bool:
 
 def run() -> Run:
     """The open run, read back from its folder (RunError where that is not possible)."""
-    return load(run_folder())
-
-
-def load(folder: Path) -> Run:
-    """A run as its folder has it now."""
-    # Not the status, which changes with every sign of life, nor files that are being written.
-    settled = [path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "status.json"]
-    return _load(str(folder), max(path.stat().st_mtime_ns for path in settled))
+    return once.run(run_folder())
 
 
 def open_run(run_id: str) -> None:
@@ -267,8 +254,7 @@ def open_run(run_id: str) -> None:
 def run_data(found: Run) -> Dataset | None:
     """The data of a run as it read them, or None where they are no longer here or have changed."""
     try:
-        path, name = library.find(dataset_key() or "")
-        data = _read(str(path), path.stat().st_mtime_ns, found.config.genes.matrix, name)
+        data = once.data(dataset_key() or "", matrix=found.config.genes.matrix)
     except YotoError:
         return None
     return data if data.digest == found.summary["digest"] else None
@@ -403,24 +389,3 @@ def _write_link() -> None:
     """Keep the address up to date at once: the next rerun reads it again."""
     others = {name: value for name, value in st.query_params.to_dict().items() if name not in LINKED}
     st.query_params.from_dict({**others, **link()})
-
-
-# Streamlit leaves arguments that begin with _ out of a cache's key: what tells two entries apart must not.
-@st.cache_resource(max_entries=3, show_spinner="Reading the data …")
-def _read(path: str, changed: int, matrix: str, name: str) -> Dataset:
-    return read_dataset(path, matrix=matrix, name=name)
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _facts(digest: str, *, _data: Dataset) -> dict[str, Any]:
-    return describe_data(_data)
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _load(folder: str, changed: int) -> Run:
-    return load_run(folder)
-
-
-@st.cache_resource(max_entries=8, show_spinner="Checking the design …")
-def _design(digest: str, value: RunConfig, *, _data: Dataset) -> tuple[Finding, ...]:
-    return pipeline.design(_data, value).findings

@@ -1,0 +1,61 @@
+"""What all tabs read together: data and runs, from disk into memory once for as long as they stay as they are.
+
+Streamlit leaves arguments that begin with _ out of a cache's key: what tells two entries apart must not.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from yoto_core import pipeline
+from yoto_core.config import RunConfig
+from yoto_core.data.checks import Finding
+from yoto_core.data.reading import Dataset, read_dataset
+from yoto_core.pipeline import Run
+from yoto_core.report import describe_data
+from yoto_core.store import library
+from yoto_core.store.runs import load_run
+
+
+def data(key: str, *, matrix: str) -> Dataset:
+    """The data of this key (DataError where there are none, or the matrix cannot be used)."""
+    path, name = library.find(key)
+    return _data(str(path), path.stat().st_mtime_ns, matrix, name)
+
+
+def facts(found: Dataset) -> dict[str, Any]:
+    """What `report.describe_data` says of the data."""
+    return _facts(found.digest, _data=found)
+
+
+def findings(found: Dataset, design: RunConfig) -> tuple[Finding, ...]:
+    """What is worth knowing about a design on these data (ConfigError where it does not fit)."""
+    return _findings(found.digest, design, _data=found)
+
+
+def run(folder: Path) -> Run:
+    """A run as its folder has it now (RunError where it cannot be read)."""
+    # Not the status, which changes with every sign of life, nor files that are being written.
+    settled = [path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "status.json"]
+    return _run(str(folder), max(path.stat().st_mtime_ns for path in settled))
+
+
+@st.cache_resource(max_entries=3, show_spinner="Reading the data …")
+def _data(path: str, changed: int, matrix: str, name: str) -> Dataset:
+    return read_dataset(path, matrix=matrix, name=name)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _facts(digest: str, *, _data: Dataset) -> dict[str, Any]:
+    return describe_data(_data)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Checking the design …")
+def _findings(digest: str, design: RunConfig, *, _data: Dataset) -> tuple[Finding, ...]:
+    return pipeline.design(_data, design).findings
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _run(folder: str, changed: int) -> Run:
+    return load_run(folder)
