@@ -311,7 +311,7 @@ def test_an_exported_model_labels_new_cells_on_another_day(page, server, home, t
     page.get_by_text("4 of 4 panel genes are there: 4 by symbol.").wait_for()
     expected = run.predict(new)
     unsure = int((expected["cell_type probability"] < 0.5).sum())
-    page.get_by_text(f"{unsure} of 120 cells").wait_for()
+    page.get_by_text(f"{unsure} of 120 cells (").wait_for()
     page.get_by_text("On the new cells a threshold of 0.50 labels").wait_for()
     page.locator(".js-plotly-plot").nth(4).wait_for()  # trade-off, shift, two confusions, certainty
     assert not messages(settled(page))
