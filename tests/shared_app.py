@@ -34,7 +34,7 @@ def app(**link):
 
 def go(at, page):
     """Another page of the menu."""
-    return at.switch_page(PAGES[page]).run()
+    return fine(at.switch_page(PAGES[page]).run())
 
 
 def fine(at):
@@ -44,8 +44,8 @@ def fine(at):
 
 
 def words(elements):
-    """What these elements say."""
-    return " ".join(str(element.value) for element in elements)
+    """What these elements say, without the marks that make text plain."""
+    return " ".join(str(element.value) for element in elements).replace("\\", "")
 
 
 def messages(at):

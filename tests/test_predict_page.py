@@ -7,29 +7,16 @@ from pathlib import Path
 import anndata
 import numpy as np
 import pytest
-from streamlit.runtime.pages_manager import PagesManager
-from streamlit.testing.v1 import AppTest
 
-from pages.ui import nav
 from tests.conftest import make_toy
+from tests.shared_app import app, fine, go, messages, visited_server, words
 from tests.shared_runs import finished, save, toy_on_disk
 from yoto_core.files import home
 from yoto_core.store import library, portable
 from yoto_core.store.history import delete_run
 from yoto_core.store.saved import saved_model
 
-APP = str(Path(__file__).resolve().parent.parent / "app.py")
-
-
-@pytest.fixture(autouse=True)
-def _as_on_a_server_that_has_been_visited(monkeypatch):
-    begin = PagesManager.__init__
-
-    def begin_visited(self, *arguments, **options):
-        begin(self, *arguments, **options)
-        PagesManager.uses_pages_directory = False
-
-    monkeypatch.setattr(PagesManager, "__init__", begin_visited)
+_visited_server = pytest.fixture(autouse=True)(visited_server)
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +24,8 @@ def exported():
     return portable.pack(saved_model(finished()))
 
 
-def fine(at):
-    assert not at.exception, [error.value for error in at.exception]
-    return at
-
-
 def opened(**link):
-    at = AppTest.from_file(APP, default_timeout=60)
-    at.query_params.update(link)
-    return go(at.run(), "Predict")
-
-
-def go(at, title):
-    return fine(at.switch_page(nav.file_of(title)).run())
+    return go(app(**link), "Predict")
 
 
 def with_model(**link):
@@ -65,14 +41,6 @@ def kept(adata, name="new.h5ad", *, scratch):
 def send(at, place, name, content):
     at.file_uploader(key=place).upload(name, content)
     return fine(at.run())
-
-
-def words(elements):
-    return " ".join(str(element.value) for element in elements).replace("\\", "")
-
-
-def messages(at):
-    return [str(element.value).replace("\\", "") for element in (*at.error, *at.warning, *at.info)]
 
 
 def table(at, column):
@@ -133,9 +101,8 @@ def test_a_broken_model_is_one_sentence_and_is_not_kept(damage, sentence, export
 def test_links_that_lead_nowhere_are_sentences():
     said = {"model": "The model of this link is not on this machine.", "cells": "The data of this link are not on"}
     for name, sentence in said.items():
-        at = AppTest.from_file(APP, default_timeout=60)
-        at.query_params[name] = "0" * 64
-        assert messages(fine(at.run()))[0].startswith(sentence)
+        at = fine(app(**{name: "0" * 64}))
+        assert messages(at)[0].startswith(sentence)
         assert name not in at.query_params
 
 

@@ -5,13 +5,11 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from streamlit.runtime.pages_manager import PagesManager
-from streamlit.testing.v1 import AppTest
 
-from pages.ui import collector, nav
+from pages.ui import collector
+from tests.shared_app import app, fine, go, visited_server, words
 from tests.shared_runs import CONDITION, TYPE, config_for, finished, save, toy_dataset, toy_on_disk
 from yoto_core.errors import RunError
 from yoto_core.files import write_json
@@ -22,33 +20,11 @@ from yoto_core.store.history import delete_run, history, history_row, history_ta
 from yoto_core.store.labels import Label, read_label, rename
 from yoto_core.store.status import last_word, of_process, of_this_process, read_status, stop_asked, write_status
 
-APP = str(Path(__file__).resolve().parent.parent / "app.py")
-
-
-@pytest.fixture(autouse=True)
-def _as_on_a_server_that_has_been_visited(monkeypatch):
-    begin = PagesManager.__init__
-
-    def begin_visited(self, *arguments, **options):
-        begin(self, *arguments, **options)
-        PagesManager.uses_pages_directory = False
-
-    monkeypatch.setattr(PagesManager, "__init__", begin_visited)
+_visited_server = pytest.fixture(autouse=True)(visited_server)
 
 
 def open_page(title, **link):
-    at = AppTest.from_file(APP, default_timeout=60)
-    at.query_params.update(link)
-    return fine(at.run().switch_page(nav.file_of(title)).run())
-
-
-def fine(at):
-    assert not at.exception, [error.value for error in at.exception]
-    return at
-
-
-def words(elements):
-    return " ".join(str(element.value) for element in elements).replace("\\", "")
+    return go(app(**link), title)
 
 
 def created(owner="", sweep=""):
@@ -168,11 +144,11 @@ def test_a_design_that_has_moved_on_is_said_on_the_results():
     assert at.header[0].value == "Design"
     size = next(item for item in at.number_input if item.label == "Panel size (genes)")
     assert size.value == 8
-    assert words(fine(at.switch_page(nav.file_of("Panel")).run()).info).count("design has changed") == 0
-    at = fine(at.switch_page(nav.file_of("Design")).run())
+    assert words(go(at, "Panel").info).count("design has changed") == 0
+    at = go(at, "Design")
     next(item for item in at.number_input if item.label == "Panel size (genes)").set_value(5)
     fine(at.run())
-    shown = words(fine(at.switch_page(nav.file_of("Panel")).run()).info)
+    shown = words(go(at, "Panel").info)
     assert "The design has changed since this run (Panel size (genes): 8 → 5)" in shown
 
 
