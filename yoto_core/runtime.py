@@ -5,6 +5,11 @@ from importlib import metadata
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
+
+# A decorator. Linear algebra is small here: its own threads only wait for one another, and for those of the comparisons most
+# of all (the demo's scores take 40 seconds with them and 15 without, on two processors).
+one_thread_each = threadpool_limits.wrap(limits=1, user_api="blas")
 
 RECORDED = ("torch", "numpy", "scipy", "pandas", "anndata", "scanpy", "scikit-learn", "streamlit")
 

@@ -67,6 +67,7 @@ class TrainResult:
     seconds: float
 
 
+@runtime.one_thread_each
 def train(
     problem: Problem,
     config: RunConfig,
