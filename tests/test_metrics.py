@@ -239,3 +239,16 @@ def test_a_draw_of_groups_whose_numbers_are_equal_does_not_ruin_the_interval():
 def test_the_same_generator_gives_the_same_interval():
     true, predicted = np.arange(40) % 3, np.arange(40) % 4 % 3
     assert bounds(classes(true), true, predicted, seed=5) == bounds(classes(true), true, predicted, seed=5)
+
+
+@given(
+    st.lists(st.tuples(st.integers(-1, 4), st.integers(0, 4)), min_size=2, max_size=60).filter(
+        lambda pairs: sum(true >= 0 for true, _ in pairs) >= 2
+    )
+)
+def test_the_headline_score_of_classes_is_scikit_learns_macro_f1_over_those_present(pairs):
+    true, predicted = np.array(pairs).T
+    target = Target("t", "classification", 1.0, tuple("abcde"), true)
+    labelled = true >= 0
+    wanted = class_scores(true[labelled], predicted[labelled])["macro_f1"]
+    assert headline(target, np.arange(len(true)), predicted) == pytest.approx(wanted)
