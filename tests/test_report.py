@@ -13,6 +13,7 @@ from tests.shared_runs import AGE, CONDITION, TYPE, config_for, finished, save, 
 from yoto_core import report
 from yoto_core.config import SplitConfig
 from yoto_core.data.reading import from_anndata
+from yoto_core.evaluation.sizes import suggest
 from yoto_core.files import write_json
 from yoto_core.scores.methods import JUDGE_LABELS, METHODS
 from yoto_core.store.history import history
@@ -82,9 +83,9 @@ def test_a_panel_that_is_no_better_than_chance_is_called_so(run):
     mine = (scores["method"] == "yoto") & (scores["task"] == "condition")
     scores.loc[mine, ["value", "low", "high"]] = [0.5, 0.3, 0.7]
     poor = replace(run, evaluation=replace(run.evaluation, scores=scores))
-    assert report.verdict(poor, "condition").startswith(
-        "condition: no better than chance. The panel's macro-F1 is 0.50"
-    )
+    said = "condition: no better than chance. The panel's macro-F1 is 0.50"
+    assert report.verdict(poor, "condition").startswith(said)
+    assert said in report.as_text(poor)  # the shell gives no more comfort than the pages
 
 
 def test_there_is_one_verdict_per_task_and_none_without_scores(run):
@@ -116,6 +117,8 @@ def test_a_run_in_words_names_every_gene_and_task(run):
     assert all(gene in text for gene in run.panel.genes)
     for task, metric in (("cell_type", "macro-F1"), ("condition", "macro-F1"), ("age", "R²")):
         assert f"{task}: {metric} on 75 held-out cells" in text
+        assert report.verdict(run, task) in text
+    assert suggest(run.evaluation.sizes, 8).sentence in text
     assert re.search(r"Training took \d+\.\d s\.", text)
     assert "nan" not in text.lower().replace("nanog", "")
 

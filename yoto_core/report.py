@@ -13,6 +13,7 @@ from yoto_core.data.checks import check_data
 from yoto_core.data.columns import describe_columns
 from yoto_core.data.genes import families_of
 from yoto_core.data.reading import Dataset
+from yoto_core.evaluation.sizes import suggest
 from yoto_core.pipeline import Run
 from yoto_core.prediction.crossstudy import CrossStudy, classes_side_by_side, scores_side_by_side
 from yoto_core.prediction.matching import Matching
@@ -234,8 +235,10 @@ def as_text(run: Run) -> str:
         metric = METRIC_LABELS[HEADLINE[task.kind]]
         table = score_table(run.evaluation.scores, task.obs)
         table = table.rename(index=METHODS, columns=JUDGE_LABELS).rename_axis(index=None, columns=None)
+        parts.append(verdict(run, task.obs))
         parts.append(f"{task.obs}: {metric} on {run.summary['split']['test']:,} held-out cells")
         parts.append(table.to_string(float_format="{:.3f}".format, na_rep="–"))
+    parts.append(suggest(run.evaluation.sizes, run.panel.panel_size).sentence)
     parts.append(f"Training took {run.timing['training_seconds']:.1f} s.")
     return "\n\n".join(parts)
 

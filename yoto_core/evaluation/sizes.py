@@ -86,6 +86,6 @@ def suggest(sizes: pd.DataFrame, panel_size: int) -> Suggestion:
     else:
         sentence = (
             f"The curve is flat: {enough:,} genes come within {TOLERANCE:g} of the score of {panel_size:,} on validation"
-            " cells. Fewer genes than asked for are enough for these tasks."
+            " cells. Fewer genes than asked for do as well."
         )
     return Suggestion(enough, sentence)
