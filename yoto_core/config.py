@@ -231,9 +231,9 @@ class EvaluationConfig(Settings):
 class TrainingConfig(Settings):
     """How the model learns; the defaults are those of the benchmark."""
 
-    steps: int = setting(400, label="Choosing steps", help="Steps in which genes compete.", low=1, high=100_000)
+    steps: int = setting(200, label="Choosing steps", help="Steps in which genes compete.", low=1, high=100_000)
     fit_steps: int = setting(
-        300,
+        400,
         label="Fitting steps",
         help="Steps in which the model learns to read the chosen genes.",
         low=1,

@@ -56,7 +56,7 @@ VARIANTS: dict[str, dict[str, str]] = {
     "yoto": {},
     "one replica": {"training.replicas": "1"},
     "no choosing steps": {"training.steps": "1"},
-    "half the choosing steps": {"training.steps": "200"},
+    "twice the choosing steps": {"training.steps": "400"},
     "the paper's form": {"selector.schedule": "fixed"},
 }
 
