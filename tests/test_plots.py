@@ -238,12 +238,13 @@ def painted(values, colors):
 def test_every_cell_has_the_colour_of_its_class_on_both_maps(theme):
     table, paint = painted(["a", "b", None, "a"], {"a": "#111111", "b": "#222222", palettes.MISSING: "#999999"})
     figure = maps.map_figure(table, paint, ("one", "two"), theme, ("right", ((0, 0), (1, 0), (1, 1))))
-    dots = [trace for trace in figure.data if trace.type == "scattergl" and trace.customdata is not None]
-    assert len(dots) == 2
-    for trace in dots:
-        steps = [color for _, color in trace.marker.colorscale][::2]
-        told = {name: steps[int(code)] for name, code in zip(trace.customdata, trace.marker.color, strict=True)}
-        assert told == {"a": "#111111", "b": "#222222", "(missing)": "#999999"}
+    for axis in ("x", "x2"):
+        dots = [trace for trace in figure.data if trace.xaxis == axis and trace.meta]
+        assert {(trace.meta, trace.marker.color) for trace in dots} == {
+            ("a", "#111111"), ("b", "#222222"), ("(missing)", "#999999"),
+        }  # fmt: skip
+        drawn = [x for trace in dots for x in trace.x]
+        assert sorted(drawn) == sorted(table.loc[table["selected"], "left_x"])
     (line,) = [trace for trace in figure.data if trace.mode == "lines"]
     assert (list(line.x), line.xaxis) == ([0, 1, 1, 0], "x2")
 
@@ -251,8 +252,11 @@ def test_every_cell_has_the_colour_of_its_class_on_both_maps(theme):
 @pytest.mark.parametrize("theme", THEMES)
 def test_a_gene_s_zero_is_pale_and_its_highest_value_stands_out(theme):
     table, paint = painted([0.0, 2.0, 5.0, 1.0], None)
-    trace = next(t for t in maps.map_figure(table, paint, ("one", "two"), theme).data if t.marker.showscale)
+    data = maps.map_figure(table, paint, ("one", "two"), theme).data
+    trace = next(t for t in data if t.marker.showscale)
     first, *_, last = (color for _, color in trace.marker.colorscale)
+    told = {float(value): t.marker.color for t in data if t.customdata is not None for value in t.customdata}
+    assert told[0.0] == first
     ground = {"light": "#ffffff", "dark": "#12181d"}[theme]
     assert palettes.contrast(first, ground) < 2 < palettes.contrast(last, ground)
 

@@ -1,11 +1,12 @@
 """Two maps of the same cells side by side, in the same colours."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from yoto_core.data.sampling import stratified
@@ -17,6 +18,10 @@ DRAWN = 40_000  # cells; more would only slow the browser
 LEGEND = 102  # classes; a longer legend is no help
 IN_A_ROW = 8  # names of the legend
 LABELLED = 40  # classes whose names are written on the map
+# Every trace has one colour: given a colour per dot, plotly works through them one by one, which is half of a change of colour.
+TRACES = 40  # of one map, about: classes are dealt into so many that none lies over another everywhere
+SHADES = 32  # of a number
+DENSE = 0.85  # opacity of a dot
 MAP_PIXELS = (450, 450)  # of one map on a small screen: names that part there part everywhere
 # Viridis, turned so that the highest values stand out most from the ground, without its end that would fade into it.
 VIRIDIS = {
@@ -48,7 +53,8 @@ def map_table(left: np.ndarray, right: np.ndarray, paint: Paint, inside: np.ndar
         }
     )  # fmt: skip
     if paint.colors is None:
-        table["value"] = pd.to_numeric(paint.values, errors="coerce").to_numpy(dtype=float)
+        numbers = pd.to_numeric(paint.values, errors="coerce").to_numpy(dtype=float)
+        table["value"] = np.where(np.isfinite(numbers), numbers, np.nan)
         codes = np.zeros(len(table), dtype=int)
     else:
         names = paint.values.astype(object).where(paint.values.notna(), MISSING).astype(str)
@@ -78,7 +84,7 @@ def map_figure(
     pale, shown = table[~table["selected"]], table[table["selected"]]
     for column, side in ((1, "left"), (2, "right")):
         if len(pale):
-            _dots(figure, pale, side, column, {"size": size * 0.7, "color": GRID[theme]}, hoverinfo="skip")
+            _dots(figure, [(pale, GRID[theme], {"hoverinfo": "skip"})], side, column, size * 0.7)
         if paint.colors is None:
             _numbers(figure, shown, side, column, paint.title, size, theme)
         else:
@@ -91,9 +97,9 @@ def map_figure(
             )  # fmt: skip
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    styled(figure, theme, height=540 + 20 * -(-sum(trace.type == "scatter" for trace in figure.data) // IN_A_ROW))
+    styled(figure, theme, height=540 + 20 * -(-sum(trace.showlegend is None for trace in figure.data) // IN_A_ROW))
     return figure.update_layout(
-        dragmode="lasso", legend={"itemsizing": "constant", "y": -0.03, "yanchor": "top"}, margin={"t": 34, "l": 4, "r": 4},
+        dragmode="lasso", legend={"itemsizing": "constant", "traceorder": "normal", "y": -0.03, "yanchor": "top"}, margin={"t": 34, "l": 4, "r": 4},
         uirevision="maps",
     )  # fmt: skip
 
@@ -108,11 +114,18 @@ def single_figure(table: pd.DataFrame, title: str, theme: Theme) -> go.Figure:
 
 
 def _dots(
-    figure: go.Figure, cells: pd.DataFrame, side: str, column: int, marker: dict[str, object], **more: object
+    figure: go.Figure, parts: Iterable[tuple[pd.DataFrame, str, dict[str, object]]], side: str, column: int, size: float
 ) -> None:
-    figure.add_scattergl(
-        x=cells[f"{side}_x"].to_numpy(dtype=np.float32), y=cells[f"{side}_y"].to_numpy(dtype=np.float32),
-        mode="markers", marker=marker, showlegend=False, row=1, col=column, **more,
+    """One trace per part: its cells, their colour, and what else is said of them."""
+    figure.add_traces(
+        [
+            go.Scattergl(
+                x=cells[f"{side}_x"].to_numpy(dtype=np.float32), y=cells[f"{side}_y"].to_numpy(dtype=np.float32),
+                mode="markers", marker={"size": size, "color": color, "opacity": DENSE}, showlegend=False, **more,
+            )
+            for cells, color, more in parts
+        ],
+        rows=1, cols=column,
     )  # fmt: skip
 
 
@@ -121,20 +134,18 @@ def _classes(
 ) -> None:
     there = set(shown["value"])
     present = [name for name in colors if name in there]
-    # Numbers on a scale of steps and plain data to hover on: plotly looks at every colour and text it is given, one by one.
-    codes = shown["value"].map({name: code for code, name in enumerate(present)}).to_numpy(dtype=np.float32)
-    steps = [[(code + end) / len(present), colors[name]] for code, name in enumerate(present) for end in (0, 1)]
-    marker = {
-        "size": size, "color": codes, "colorscale": steps or None, "cmin": -0.5, "cmax": len(present) - 0.5,
-        "showscale": False, "opacity": 0.85,
-    }  # fmt: skip
-    names = shown["value"].map({name: literal(name) for name in present}).to_numpy(dtype=object)
-    _dots(figure, shown, side, column, marker, customdata=names, hovertemplate="%{customdata}<extra></extra>")
-    if column == 1 and len(present) <= LEGEND:  # one trace holds all cells in shuffled order; these carry the legend
+    layers = np.array_split(shown, max(1, TRACES // max(1, len(present))))
+    parts = [
+        (cells, colors[name], {"legendgroup": name, "meta": literal(name), "hovertemplate": "%{meta}<extra></extra>"})
+        for layer in layers
+        for name, cells in layer.groupby("value", sort=False)
+    ]
+    _dots(figure, parts, side, column, size)
+    if column == 1 and len(present) <= LEGEND:  # the dots of a class are many traces; these carry the legend for them
         figure.add_traces(
             [
                 go.Scatter(
-                    x=[None], y=[None], mode="markers", name=literal(_brief(name)), hoverinfo="skip",
+                    x=[None], y=[None], mode="markers", name=literal(_brief(name)), legendgroup=name, hoverinfo="skip",
                     marker={"size": 10, "color": colors[name]},
                 )
                 for name in present
@@ -179,18 +190,27 @@ def _numbers(
     last: int = 2,
 ) -> None:
     known, unknown = shown[shown["value"].notna()], shown[shown["value"].isna()]
-    if len(unknown):
-        marker = {"size": size, "color": NOTHING[theme], "opacity": 0.5}
-        _dots(figure, unknown, side, column, marker, hovertemplate="missing<extra></extra>")
-    steps = len(VIRIDIS[theme]) - 1
-    scale = [[i / steps, color] for i, color in enumerate(VIRIDIS[theme])]
-    if len(known) and known["value"].min() == 0:
-        scale = [[0, NOTHING[theme]], [0.001, scale[0][1]], *scale[1:]]
-    marker = {
-        "size": size, "color": known["value"].astype("float32"), "colorscale": scale, "showscale": column == last,
-        "colorbar": {"title": {"text": literal(_brief(title))}, "thickness": 12, "len": 0.7},
-    }  # fmt: skip
-    _dots(figure, known, side, column, marker, hovertemplate="%{marker.color:.3g}<extra></extra>")
+    parts = [(unknown, NOTHING[theme], {"hovertemplate": "missing<extra></extra>"})] if len(unknown) else []
+    if len(known):
+        values = known["value"].to_numpy()
+        low, high = values.min(), values.max()
+        shade = np.minimum((values - low) / max(high - low, 1e-12) * SHADES, SHADES - 1).astype(int)
+        palette = sample_colorscale(list(VIRIDIS[theme]), (np.arange(SHADES) + 0.5) / SHADES)
+        if low == 0:  # a gene that is not seen is no faint shade of one that is
+            shade[values == 0], palette = SHADES, [*palette, NOTHING[theme]]
+        parts += [
+            (cells, palette[code], {"customdata": cells["value"].to_numpy(dtype=np.float32), "hovertemplate": "%{customdata:.3g}<extra></extra>"})
+            for code, cells in known.groupby(shade, sort=False)
+        ]  # fmt: skip
+    _dots(figure, parts, side, column, size)
+    if len(known) and column == last:
+        steps = len(VIRIDIS[theme]) - 1
+        scale = [[i / steps, color] for i, color in enumerate(VIRIDIS[theme])]
+        if low == 0:
+            scale = [[0, NOTHING[theme]], [0.001, scale[0][1]], *scale[1:]]
+        bar = {"title": {"text": literal(_brief(title))}, "thickness": 12, "len": 0.7}
+        marker = {"color": [low], "cmin": low, "cmax": high, "colorscale": scale, "showscale": True, "colorbar": bar}
+        figure.add_scatter(x=[None], y=[None], mode="markers", marker=marker, showlegend=False, row=1, col=column)
 
 
 def _brief(name: str, longest: int = 28) -> str:

@@ -19,6 +19,7 @@ Format = Literal["svg", "pdf", "png"]
 WIDTH = 11.0  # inches
 PIXELS = 96.0  # of a plotly figure per inch
 INK = "#1b2730"
+MANY = 2_000  # points of one map
 
 
 def draw(figure: go.Figure, form: Format) -> bytes:
@@ -50,9 +51,11 @@ class _Axis:
                 self.places[side].setdefault(str(value), len(self.places[side]))
 
     def draw(self, traces: Iterable[Any]) -> None:
+        traces = list(traces)
+        points = sum(len(t.x) for t in traces if t.type in ("scatter", "scattergl") and t.x is not None)
         for trace in traces:
             if trace.type in ("scatter", "scattergl"):
-                self._points(trace)
+                self._points(trace, as_picture=points > MANY)
             elif trace.type == "bar":
                 self._bars(trace)
             elif trace.type == "heatmap":
@@ -69,7 +72,7 @@ class _Axis:
         known = self.places[side]
         return np.array([known.setdefault(str(value), len(known)) for value in values], dtype=float)
 
-    def _points(self, trace: Any) -> None:
+    def _points(self, trace: Any, *, as_picture: bool) -> None:
         x, y = self._at("x", trace.x), self._at("y", trace.y)
         mode, label = trace.mode or "lines", _text(trace.name) if trace.showlegend is not False and trace.name else None
         if trace.fill == "toself":
@@ -84,9 +87,8 @@ class _Axis:
             sizes = np.square(np.asarray(trace.marker.size if trace.marker.size is not None else 6, dtype=float) * 0.75)
             hollow = trace.marker.symbol == "circle-open"
             colors = {"facecolors": "none", "edgecolors": _color(trace.marker.color)} if hollow else self._shades(trace)
-            many = len(x) > 2_000
             drawn = self.ax.scatter(
-                x, y, s=sizes, linewidths=1 if hollow else 0, rasterized=many, label=label, **colors
+                x, y, s=sizes, linewidths=1 if hollow else 0, rasterized=as_picture, label=label, **colors
             )
             if trace.marker.showscale or (trace.marker.colorbar.title.text and trace.marker.showscale is None):
                 self._colorbar(drawn, trace.marker.colorbar)
