@@ -10,7 +10,7 @@ from yoto_core.files import read_json
 from yoto_core.prediction.crossstudy import CrossStudy
 from yoto_core.prediction.predict import Labelled, Look
 from yoto_core.progress import Progress
-from yoto_core.store import library, portable
+from yoto_core.store import library
 from yoto_core.store.folders import RUN_ID, run_folder
 from yoto_core.store.saved import SavedModel, saved_model
 
@@ -37,8 +37,7 @@ def model(key: str) -> tuple[str, SavedModel]:
         run = once.run(run_folder(key))
         version = f"{key} {run.evaluation is not None}"  # scores follow the panel
         return version, _model_of_run(version, _run=run)
-    path, name = library.find_model(key)
-    return key, _unpacked(key, _path=path, _name=name)
+    return key, once.uploaded_model(key)
 
 
 def look_at(asked: Question) -> Look:
@@ -81,11 +80,6 @@ def are_training_cells(saved: SavedModel, key: str, cells: str) -> bool:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _model_of_run(version: str, *, _run: object) -> SavedModel:
     return saved_model(_run)
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _unpacked(key: str, *, _path: object, _name: str) -> SavedModel:
-    return portable.unpack(_path.read_bytes(), name=_name)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Looking for the panel's genes …")

@@ -15,7 +15,9 @@ from yoto_core.data.reading import Dataset, read_dataset
 from yoto_core.pipeline import Run
 from yoto_core.report import describe_data
 from yoto_core.store import library
+from yoto_core.store.portable import load_model
 from yoto_core.store.runs import load_run
+from yoto_core.store.saved import SavedModel
 
 
 def data(key: str, *, matrix: str) -> Dataset:
@@ -41,6 +43,12 @@ def run(folder: Path) -> Run:
     return _run(str(folder), max(path.stat().st_mtime_ns for path in settled))
 
 
+def uploaded_model(key: str) -> SavedModel:
+    """The exported model of this key (RunError where there is none, or it cannot be used)."""
+    path, name = library.find_model(key)
+    return _uploaded_model(str(path), name)
+
+
 @st.cache_resource(max_entries=3, show_spinner="Reading the data …")
 def _data(path: str, changed: int, matrix: str, name: str) -> Dataset:
     return read_dataset(path, matrix=matrix, name=name)
@@ -59,3 +67,8 @@ def _findings(digest: str, design: RunConfig, *, _data: Dataset) -> tuple[Findin
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _run(folder: str, changed: int) -> Run:
     return load_run(folder)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _uploaded_model(path: str, name: str) -> SavedModel:
+    return load_model(path, name=name)

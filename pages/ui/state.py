@@ -5,7 +5,7 @@ The session holds ids and the design; what they stand for is read in `once`, for
 """
 
 import secrets
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ from pages.ui import once
 from yoto_core.config import RunConfig
 from yoto_core.data.checks import Finding, check_data
 from yoto_core.data.reading import Dataset
-from yoto_core.errors import DataError, RunError, YotoError
+from yoto_core.errors import RunError, YotoError
 from yoto_core.explore.selection import Outline
 from yoto_core.files import read_json, reading
 from yoto_core.pipeline import Run
 from yoto_core.prediction.cells import open_cells
-from yoto_core.store import library, portable
+from yoto_core.store import library
 from yoto_core.store.folders import RUN_ID, runs_folder
 from yoto_core.store.folders import run_folder as folder_of
 from yoto_core.store.status import read_status
@@ -115,17 +115,7 @@ def take_upload(file: UploadedFile | None) -> bool:
     Raises:
         DataError: The file cannot be read; what was loaded before stays loaded.
     """
-    if file is None or file.file_id == st.session_state.get(_UPLOAD):
-        return False
-    key = library.keep(file, file.name)
-    try:
-        once.data(key, matrix="auto")
-    except DataError:
-        library.forget(key)
-        raise
-    st.session_state[_UPLOAD] = file.file_id
-    _choose_data(key)
-    return True
+    return _take(file, _UPLOAD, lambda key: once.data(key, matrix="auto"), _choose_data)
 
 
 def open_demo() -> None:
@@ -325,12 +315,7 @@ def take_model(file: UploadedFile | None) -> bool:
     Raises:
         RunError: It holds no model that can be used; what was chosen before stays chosen.
     """
-    if file is None or file.file_id == st.session_state.get(_MODEL_UPLOAD):
-        return False
-    portable.unpack(file.getvalue(), name=file.name)
-    choose_model(library.keep(file, file.name, shelf="models"))
-    st.session_state[_MODEL_UPLOAD] = file.file_id
-    return True
+    return _take(file, _MODEL_UPLOAD, once.uploaded_model, choose_model, "models")
 
 
 def new_cells() -> str | None:
@@ -351,24 +336,39 @@ def take_new_cells(file: UploadedFile | None) -> bool:
     Raises:
         DataError: The file cannot be read; what was chosen before stays chosen.
     """
-    if file is None or file.file_id == st.session_state.get(_NEW_UPLOAD):
-        return False
-    key = library.keep(file, file.name)
-    path, name = library.find(key)
-    try:
-        with open_cells(path, name=name):
-            pass
-    except DataError:
-        library.forget(key)
-        raise
-    choose_new_cells(key)
-    st.session_state[_NEW_UPLOAD] = file.file_id
-    return True
+    return _take(file, _NEW_UPLOAD, _look_at_cells, choose_new_cells)
 
 
 def theme() -> str:
     """How the browser shows the app: light or dark."""
     return st.context.theme.type or "light"
+
+
+def _take(
+    file: UploadedFile | None,
+    seen: str,
+    try_out: Callable[[str], object],
+    choose: Callable[[str], None],
+    shelf: library.Shelf = "data",
+) -> bool:
+    """Keep a newly uploaded file, see that it can be used, and choose it; one of no use is forgotten again."""
+    if file is None or file.file_id == st.session_state.get(seen):
+        return False
+    key = library.keep(file, file.name, shelf=shelf)
+    try:
+        try_out(key)
+    except YotoError:
+        library.forget(key, shelf=shelf)
+        raise
+    st.session_state[seen] = file.file_id
+    choose(key)
+    return True
+
+
+def _look_at_cells(key: str) -> None:
+    path, name = library.find(key)
+    with open_cells(path, name=name):
+        pass
 
 
 def _cookie() -> str:

@@ -56,9 +56,10 @@ def find_model(key: str) -> tuple[Path, str]:
     return found
 
 
-def forget(key: str) -> None:
-    """Remove a kept data file that turned out to be of no use."""
-    for path in (_place(key, "data"), _place(key, "data").with_suffix(".name")):
+def forget(key: str, *, shelf: Shelf = "data") -> None:
+    """Remove a kept file that turned out to be of no use."""
+    place = _place(key, shelf)
+    for path in (place, place.with_suffix(".name")):
         path.unlink(missing_ok=True)
 
 

@@ -50,8 +50,8 @@ def load_run(path: str | Path) -> Run | SavedModel:
     return load_model(path) if path.is_file() else runs.load_run(path)
 
 
-def load_model(path: str | Path) -> SavedModel:
-    """What a run hands on for labelling new cells, alike from its folder and from a .yoto file.
+def load_model(path: str | Path, *, name: str = "") -> SavedModel:
+    """What a run hands on for labelling new cells, alike from its folder and from a .yoto file (shown as `name`).
 
     >>> yoto_core.load_model("panel.yoto").label(adata).shift.sentence  # doctest: +SKIP
 
@@ -63,7 +63,7 @@ def load_model(path: str | Path) -> SavedModel:
         return saved_model(runs.load_run(path))
     if not path.is_file():
         raise RunError(f"There is no model file {path.name}.", hint="Check the path.")
-    return unpack(path.read_bytes(), name=path.name)
+    return unpack(path.read_bytes(), name=name or path.name)
 
 
 def export_model(saved: SavedModel, path: str | Path) -> Path:
