@@ -138,3 +138,12 @@ def test_a_class_with_a_single_learning_cell_does_not_end_the_comparison(name, l
     codes[learning.cells[0]] = 2
     target = Target("rare", "classification", 1.0, ("a", "b", "c"), codes)
     assert len(panel_of(BY_NAME[name], learning, [target], 4)) == 4
+
+
+def test_many_classes_leave_no_warnings_of_a_library_in_the_log(recwarn):
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(120), 3)
+    matrix = sparse.csr_matrix(rng.poisson(1.0, (360, N)).astype(np.float32))
+    target = Target("many", "classification", 1.0, tuple(map(str, range(120))), codes)
+    assert len(panel_of(BY_NAME["wilcoxon"], LearningCells(matrix, np.arange(360), seed=0), [target], 8)) == 8
+    assert [str(warning.message) for warning in recwarn] == []

@@ -38,6 +38,7 @@ def styled(figure: go.Figure, theme: Theme, *, height: int = 320) -> go.Figure:
         height=height,
         legend={"orientation": "h", "y": 1.12, "x": 0},
         hoverlabel={"font": {"size": 13}},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": INK[theme]},
     )
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)

@@ -5,6 +5,7 @@ strength whatever the sign where there are two, as what marks the one class tell
 panel: every task gets its turn, and within a task every class, so that each has its share of the same k genes.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -91,10 +92,13 @@ def _rank_by_wilcoxon(learning: LearningCells, target: Target, k: int) -> Rankin
     adata.obs["class"] = pd.Categorical(labels.astype(str))
     testable = [str(code) for code, cells in enumerate(np.bincount(labels)) if cells > 1]  # scanpy's rule
     two = len(testable) == 2
-    sc.tl.rank_genes_groups(
-        adata, "class", groups=testable[:1] if two else testable, rankby_abs=two, method="wilcoxon",
-        n_genes=min(k, matrix.shape[1]),
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        # scanpy builds its table class by class; pandas would say so in the log of every run with many classes.
+        warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
+        sc.tl.rank_genes_groups(
+            adata, "class", groups=testable[:1] if two else testable, rankby_abs=two, method="wilcoxon",
+            n_genes=min(k, matrix.shape[1]),
+        )  # fmt: skip
     names = adata.uns["rank_genes_groups"]["names"]
     return [np.array(names[group], dtype=np.int64) for group in names.dtype.names]
 
