@@ -231,7 +231,7 @@ class EvaluationConfig(Settings):
 class TrainingConfig(Settings):
     """How the model learns; the defaults are those of the benchmark."""
 
-    steps: int = setting(200, label="Choosing steps", help="Steps in which genes compete.", low=1, high=100_000)
+    steps: int = setting(300, label="Choosing steps", help="Steps in which genes compete.", low=1, high=100_000)
     fit_steps: int = setting(
         400,
         label="Fitting steps",

@@ -52,7 +52,10 @@ def discriminant_order(
 
 
 class _Discriminant:
-    """One task: the genes not yet explained by those taken, and the log-likelihood of each cell under each class."""
+    """One task: the genes not yet explained by those taken, and each cell's log-likelihood under each class.
+
+    The likelihood leaves out what is the same for all classes of a cell. Cells lie along the last axis, which numpy walks fast.
+    """
 
     def __init__(self, block_NP: np.ndarray, codes: np.ndarray) -> None:
         labelled = np.flatnonzero(codes >= 0)
@@ -69,29 +72,34 @@ class _Discriminant:
         room = max(CELLS // n_classes, 20)
         kept = [rng.permutation(np.flatnonzero(codes == code))[:room] for code in range(n_classes)]
         judges = np.sort(np.concatenate(kept))
-        self.x_NP, self.mean_CP, self.codes = x_NP[judges] / scale_P, mean_CP / scale_P, codes[judges]
-        self.weights_N = _balanced(self.codes)
-        self.likelihood_NC = np.zeros((len(judges), n_classes), dtype=np.float32)
+        self.x_PN, self.mean_CP = (x_NP[judges] / scale_P).T.copy(), mean_CP / scale_P
+        self.weights_N = _balanced(codes[judges])
+        self.own = (codes[judges], np.arange(len(judges)))
+        self.likelihood_CN = np.zeros((n_classes, len(judges)), dtype=np.float32)
 
     def loss_with(self, gene: int, temper: float) -> float:
         """Cross-entropy if the gene joined, each class counting alike, as a share of that of guessing."""
-        logits_NC = temper * (self.likelihood_NC + self._evidence(gene))
-        logits_NC -= logits_NC[np.arange(len(logits_NC)), self.codes][:, None]
+        logits_CN = self._evidence(gene)
+        logits_CN += self.likelihood_CN
+        logits_CN *= temper
+        logits_CN -= logits_CN[self.own]
         # The exponent is bounded so that a cell far from its class costs much but never infinitely much.
-        loss = self.weights_N @ np.log(np.exp(np.minimum(logits_NC, 80.0)).sum(axis=1))
-        return float(loss) / math.log(logits_NC.shape[1])
+        np.minimum(logits_CN, 80.0, out=logits_CN)
+        loss = self.weights_N @ np.log(np.exp(logits_CN, out=logits_CN).sum(axis=0))
+        return float(loss) / math.log(len(logits_CN))
 
     def take(self, gene: int) -> None:
         """Let the gene join: count its evidence, and make the others uncorrelated with it within classes."""
-        self.likelihood_NC += self._evidence(gene)
+        self.likelihood_CN += self._evidence(gene)
         share_P = self.within_PP[gene] / max(self.within_PP[gene, gene], LEAST_VARIANCE)
-        self.x_NP = self.x_NP - np.outer(self.x_NP[:, gene], share_P)
+        self.x_PN = self.x_PN - np.outer(share_P, self.x_PN[gene])
         self.mean_CP = self.mean_CP - np.outer(self.mean_CP[:, gene], share_P)
         self.within_PP = self.within_PP - np.outer(share_P, self.within_PP[gene])
 
     def _evidence(self, gene: int) -> np.ndarray:
-        distance_NC = (self.x_NP[:, gene, None] - self.mean_CP[None, :, gene]) ** 2
-        return -0.5 * distance_NC / max(self.within_PP[gene, gene], LEAST_VARIANCE)
+        """-(x - m)² / 2v without x² / 2v, which is the same for every class of a cell."""
+        mean_C = self.mean_CP[:, gene] / max(self.within_PP[gene, gene], LEAST_VARIANCE)
+        return np.multiply.outer(mean_C, self.x_PN[gene]) - (0.5 * self.mean_CP[:, gene] * mean_C)[:, None]
 
 
 def _balanced(codes: np.ndarray) -> np.ndarray:

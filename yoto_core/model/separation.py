@@ -63,25 +63,27 @@ def best_alone(moments: Sequence[Moments], size: int) -> np.ndarray:
     return np.sort(np.fromiter(chosen, dtype=np.int64))
 
 
+def pair_distances(found: Moments) -> np.ndarray:
+    """(Q, P) by how much each gene by itself sets each pair of classes apart."""
+    one, other = np.triu_indices(len(found.mean), 1)
+    gap_QP = found.mean[one] - found.mean[other]
+    return (gap_QP**2 / (8 * (found.within + FLOOR))).astype(np.float32)
+
+
 def separation_order(
-    moments: Sequence[Moments], weights: Sequence[float], size: int, *, first: np.ndarray
+    distances: Sequence[np.ndarray], weights: Sequence[float], size: int, *, first: np.ndarray
 ) -> np.ndarray:
     """(size,) positions of genes: those of `first`, then the ones that lower the mean error bound fastest.
 
     Args:
-        moments: Per task, over the same P genes.
+        distances: Per task (Q, P), over the same P genes.
         weights: Per task, how much its pairs count.
         size: How many to order, at most P.
         first: Positions taken already, in their order.
     """
-    distances_QP, shares_Q = [], []
-    for found, weight in zip(moments, weights, strict=True):
-        one, other = np.triu_indices(len(found.mean), 1)
-        gap_QP = found.mean[one] - found.mean[other]
-        distances_QP.append(gap_QP**2 / (8 * (found.within + FLOOR)))
-        shares_Q.append(np.full(len(one), weight / len(one)))
-    distance_QP = np.concatenate(distances_QP).astype(np.float32)
-    share_Q = np.concatenate(shares_Q).astype(np.float32)
+    distance_QP = np.concatenate(distances)
+    shares = [np.full(len(found), weight / len(found)) for found, weight in zip(distances, weights, strict=True)]
+    share_Q = np.concatenate(shares).astype(np.float32)
     order = list(first[:size])
     evidence_Q = distance_QP[:, order].sum(axis=1)
     counted, factor_QP = np.inf, distance_QP

@@ -7,7 +7,8 @@ import numpy as np
 from yoto_core.data.problem import Problem
 from yoto_core.data.targets import Target
 from yoto_core.model.discriminant import discriminant_order
-from yoto_core.model.separation import best_alone, class_moments, separation_order
+from yoto_core.model.joint import jointly
+from yoto_core.model.separation import best_alone, class_moments, pair_distances, separation_order
 
 SCREEN = 1_500  # genes, best by themselves, that take part in the order
 FRONT = 150  # of them, those that the cells themselves choose the first genes from
@@ -27,15 +28,20 @@ def informed_order(problem: Problem, *, panel_size: int, size: int) -> np.ndarra
     moments = [class_moments(training, codes, n_classes) for codes, n_classes in tables]
     included = np.array(problem.candidates.included, dtype=np.int64)
     pool = np.union1d(best_alone(moments, max(SCREEN, size)), included)
-    pooled = [found.of(pool) for found in moments]
+    alone = [pair_distances(found.of(pool)) for found in moments]
     given = np.searchsorted(pool, included)
 
-    front = separation_order(pooled, weights, min(FRONT + len(given), len(pool)), first=given)
+    front = separation_order(alone, weights, min(FRONT + len(given), len(pool)), first=given)
     n_first = min(max(FIRST, len(given)), max(panel_size, len(given)), len(front))
     block = training[:, pool[front]].toarray()
     codes = [task_codes for task_codes, _ in tables]
     first = front[discriminant_order(block, codes, weights, n_first, first=np.arange(len(given)))]
-    return pool[separation_order(pooled, weights, min(size, len(pool)), first=first)]
+
+    together = [
+        jointly(training[:, pool], task_codes, found, size) if n_classes == 2 else found
+        for (task_codes, n_classes), found in zip(tables, alone, strict=True)
+    ]
+    return pool[separation_order(together, weights, min(size, len(pool)), first=first)]
 
 
 def _class_table(target: Target, cells: Sequence[int] | np.ndarray) -> tuple[np.ndarray, int]:
