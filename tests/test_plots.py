@@ -19,6 +19,7 @@ from yoto_core.plots.genes import (
     correlation_table,
     dot_figure,
     heat_figure,
+    violin_figure,
 )
 from yoto_core.plots.numbers import number_figure, number_table
 from yoto_core.plots.scores import rival_figure, rival_table
@@ -290,3 +291,28 @@ def test_a_map_becomes_a_file_with_its_titles_names_and_classes(form):
     assert content[:4] == {"svg": b"<?xm", "pdf": b"%PDF", "png": b"\x89PNG"}[form]
     if form == "svg":
         assert all(f"<!-- {text} -->" in content.decode() for text in ("first map", "second map", "a&lt;b"))
+
+
+LONG = ["x" * 200, "a & b " * 30, "short"]
+
+
+def test_a_name_too_long_for_an_axis_is_cut_there_and_kept_whole_on_hover():
+    counts = pd.DataFrame(np.eye(3, dtype=int), index=LONG, columns=LONG)
+    violins = palettes.class_colors(LONG)
+    cells = pd.DataFrame({"class": LONG * 5, "expression": np.arange(15.0)})
+    classes = pd.DataFrame({"task": "t", "gene": "G", "class": LONG, "mean": [1.0, 2.0, 3.0], "percent": 50.0})
+    table = class_table(classes, "t", ["G"])
+    figures = {
+        "xaxis": [confusion_figure(confusion_table(counts), "light"), violin_figure(cells, violins, "dark")],
+        "yaxis": [confusion_figure(confusion_table(counts), "dark"), dot_figure(table, "light"), heat_figure(table, "dark")],
+    }  # fmt: skip
+    for axis, drawn in figures.items():
+        for figure in drawn:
+            alias = figure.layout[axis].labelalias
+            assert alias == {
+                "x" * 200: "x" * 27 + "…",
+                "a &amp; b " * 30: ("a & b " * 30)[:27].replace("&", "&amp;") + "…",
+            }
+            assert b"x" * 40 not in vector.draw(figure, "svg")
+    (heat,) = figures["xaxis"][0].data
+    assert list(heat.x) == ["x" * 200, "a &amp; b " * 30, "short"]

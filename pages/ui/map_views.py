@@ -14,7 +14,7 @@ from yoto_core.explore.embedding import Maps
 from yoto_core.explore.selection import describe
 from yoto_core.explore.sentences import chance_kept, map_sentences
 from yoto_core.pipeline import Run
-from yoto_core.plots.maps import DRAWN, Paint, map_figure, map_table
+from yoto_core.plots.maps import DRAWN, Paint, has_legend, map_figure, map_table
 from yoto_core.plots.style import Theme
 
 NUMBER = st.column_config.NumberColumn
@@ -108,7 +108,7 @@ def pictures(run: Run, maps: Maps, paint: Paint, left: str, chosen: np.ndarray |
         else f"{total:,} cells."
     )
     more = f" Drawn from the {maps.of_cells:,} cells of the data." if maps.of_cells > total else ""
-    hide = "; click a class in the legend to hide it" if paint.colors is not None else ""
+    hide = "; click a class in the legend to hide it" if has_legend(table, paint) else ""
     st.caption(
         f"{drawn}{more} Draw around cells on either map to select them{hide}. Distances between far groups mean little on a"
         " UMAP."

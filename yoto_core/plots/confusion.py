@@ -4,7 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from yoto_core.plots.genes import similar_order
-from yoto_core.plots.style import GROUND, Theme, literal, styled
+from yoto_core.plots.style import GROUND, Theme, aliases, literal, styled
 
 WRITTEN = 16  # classes up to which every number is written into its field
 
@@ -32,18 +32,19 @@ def confusion_figure(table: pd.DataFrame, theme: Theme, *, counts: pd.DataFrame 
     text = told.map(_share if counts is None else _count)
     high = "#0b5d8a" if theme == "light" else "#2a7fb8"
     unit = "%{text} of the class" if counts is None else "%{text} cells (%{z:.0%} of the class)"
+    columns, rows = [[literal(name) for name in axis] for axis in (table.columns, table.index)]
     figure = go.Figure(
         go.Heatmap(
-            z=table.to_numpy(), x=[literal(name) for name in table.columns], y=[literal(name) for name in table.index], zmin=0, zmax=1,
+            z=table.to_numpy(), x=columns, y=rows, zmin=0, zmax=1,
             colorscale=[[0, GROUND[theme]], [1, high]], colorbar={"title": "share", "thickness": 12},
             text=text.to_numpy(), texttemplate="%{text}" if written else None,
             hovertemplate=f"true %{{y}}<br>predicted %{{x}}<br>{unit}<extra></extra>", xgap=1, ygap=1,
         )
     )  # fmt: skip
     size = 13 if len(table.columns) <= 20 else 10 if len(table.columns) <= 60 else 8
-    figure.update_yaxes(autorange="reversed", title="true", type="category", dtick=1, tickfont={"size": size})
-    angle = -45 if len(table.columns) <= 20 else -90
-    figure.update_xaxes(title="predicted", tickangle=angle, type="category", dtick=1, tickfont={"size": size})
+    axis = {"type": "category", "dtick": 1, "tickfont": {"size": size}, "labelalias": aliases([*columns, *rows])}
+    figure.update_yaxes(autorange="reversed", title="true", **axis)
+    figure.update_xaxes(title="predicted", tickangle=-45 if len(columns) <= 20 else -90, **axis)
     return styled(figure, theme, height=200 + (26 if len(table) <= 20 else 18) * len(table))
 
 

@@ -6,11 +6,12 @@ import plotly.graph_objects as go
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from yoto_core.data.sampling import stratified
-from yoto_core.plots.style import GROUND, INK, Theme, ground_scale, literal, styled
+from yoto_core.plots.style import GROUND, INK, Theme, aliases, ground_scale, literal, styled
 
 VIOLIN_CELLS = 4_000
 ACROSS = 48  # genes whose names can be read side by side; more are written one below the other
 CORRELATED = 60  # genes of a correlation matrix that can be read
+DOTS_WIDE = 600  # pixels that dots have across on a small screen
 SHARE = "mean, as share of<br>the gene's highest"
 
 
@@ -50,18 +51,20 @@ def dot_figure(table: pd.DataFrame, theme: Theme) -> go.Figure:
     """
     table = table.assign(gene=table["gene"].map(literal), **{"class": table["class"].map(literal)})
     across, down = _sides(table)
+    columns, rows = _names(table, across), _names(table, down)
+    largest = min(13 if across == "gene" else 8, DOTS_WIDE / max(1, len(columns)))
     figure = go.Figure(
         go.Scatter(
             x=table[across], y=table[down], mode="markers", customdata=table[["gene", "class", "mean", "percent"]],
             marker={
-                "size": 2 + (13 if across == "gene" else 8) * np.sqrt(table["percent"] / 100), "color": table["scaled"],
+                "size": largest * (0.15 + np.sqrt(table["percent"] / 100)), "color": table["scaled"],
                 "cmin": 0, "cmax": 1, "opacity": 1, "colorscale": ground_scale(theme), "line": {"width": 0.5, "color": INK[theme]},
                 "colorbar": _bar(SHARE),
             },
             hovertemplate="%{customdata[0]} in %{customdata[1]}<br>mean %{customdata[2]:.2f}<br>%{customdata[3]:.0f} % of cells<extra></extra>",
         )
     )  # fmt: skip
-    return _grid(figure, _names(table, across), _names(table, down), theme)
+    return _grid(figure, columns, rows, theme)
 
 
 def heat_figure(table: pd.DataFrame, theme: Theme) -> go.Figure:
@@ -122,8 +125,9 @@ def violin_figure(table: pd.DataFrame, colors: dict[str, str], theme: Theme) -> 
         )  # fmt: skip
     many = len(order) > 12
     figure.update_xaxes(
-        type="category", tickangle=-90 if many else -45, dtick=1, tickfont={"size": _letters(len(order))}
-    )
+        type="category", tickangle=-90 if many else -45, dtick=1, tickfont={"size": _letters(len(order))},
+        labelalias=aliases(map(literal, order)),
+    )  # fmt: skip
     figure.update_yaxes(title="log expression", rangemode="tozero")
     return styled(figure, theme, height=380)
 
@@ -150,9 +154,10 @@ def _grid(figure: go.Figure, columns: list[str], rows: list[str], theme: Theme) 
     figure.update_xaxes(
         type="category", tickangle=-90 if len(columns) > 12 else -45, dtick=1, tickfont={"size": _letters(len(columns))},
         categoryorder="array", categoryarray=columns, range=[-0.6, len(columns) - 0.4], side="top" if len(rows) > 60 else "bottom",
+        labelalias=aliases(columns),
     )  # fmt: skip
     figure.update_yaxes(
         type="category", dtick=1, categoryorder="array", categoryarray=rows, range=[len(rows) - 0.4, -0.6],
-        tickfont={"size": _letters(len(rows)) if len(rows) <= 60 else 11},
+        tickfont={"size": _letters(len(rows)) if len(rows) <= 60 else 11}, labelalias=aliases(rows),
     )  # fmt: skip
     return styled(figure, theme, height=150 + row * max(4, len(rows)))

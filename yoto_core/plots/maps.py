@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from yoto_core.data.sampling import stratified
 from yoto_core.plots.labels import crowd, spread
 from yoto_core.plots.palettes import MISSING
-from yoto_core.plots.style import GRID, GROUND, INK, MUTED, Theme, literal, styled
+from yoto_core.plots.style import GRID, GROUND, INK, MUTED, Theme, brief, literal, styled
 
 DRAWN = 40_000  # cells; more would only slow the browser
 LEGEND = 102  # classes; a longer legend is no help
@@ -104,6 +104,11 @@ def map_figure(
     )  # fmt: skip
 
 
+def has_legend(table: pd.DataFrame, paint: Paint) -> bool:
+    """Whether the drawn classes are few enough to be named below the maps."""
+    return paint.colors is not None and table["value"].nunique() <= LEGEND
+
+
 def single_figure(table: pd.DataFrame, title: str, theme: Theme) -> go.Figure:
     """The left map alone, coloured by a number."""
     figure = make_subplots()
@@ -145,7 +150,7 @@ def _classes(
         figure.add_traces(
             [
                 go.Scatter(
-                    x=[None], y=[None], mode="markers", name=literal(_brief(name)), legendgroup=name, hoverinfo="skip",
+                    x=[None], y=[None], mode="markers", name=literal(brief(name)), legendgroup=name, hoverinfo="skip",
                     marker={"size": 10, "color": colors[name]},
                 )
                 for name in present
@@ -166,12 +171,12 @@ def _names(shown: pd.DataFrame, side: str, column: int, size: int, theme: Theme)
     anchors = np.array(list(found.values()))
     low, high = np.nanmin(places, axis=0), np.nanmax(places, axis=0)
     pixels = (anchors - low) / np.maximum(high - low, 1e-9) * MAP_PIXELS
-    moves = spread(pixels, np.array([len(_brief(name)) for name in found]), size, MAP_PIXELS)
+    moves = spread(pixels, np.array([len(brief(name)) for name in found]), size, MAP_PIXELS)
     axis = str(column) if column > 1 else ""
     shadow = ", ".join([f"0 0 4px {GROUND[theme]}"] * 4)
     return [
         go.layout.Annotation(
-            x=x, y=y, xref=f"x{axis}", yref=f"y{axis}", text=literal(_brief(name)), ax=right, ay=-up, showarrow=True,
+            x=x, y=y, xref=f"x{axis}", yref=f"y{axis}", text=literal(brief(name)), ax=right, ay=-up, showarrow=True,
             arrowhead=0, arrowwidth=1, arrowcolor=MUTED if np.hypot(right, up) > 1.2 * size else "rgba(0,0,0,0)",
             font={"size": size, "color": INK[theme], "weight": 600, "shadow": shadow},
         )
@@ -208,10 +213,6 @@ def _numbers(
         scale = [[i / steps, color] for i, color in enumerate(VIRIDIS[theme])]
         if low == 0:
             scale = [[0, NOTHING[theme]], [0.001, scale[0][1]], *scale[1:]]
-        bar = {"title": {"text": literal(_brief(title))}, "thickness": 12, "len": 0.7}
+        bar = {"title": {"text": literal(brief(title))}, "thickness": 12, "len": 0.7}
         marker = {"color": [low], "cmin": low, "cmax": high, "colorscale": scale, "showscale": True, "colorbar": bar}
         figure.add_scatter(x=[None], y=[None], mode="markers", marker=marker, showlegend=False, row=1, col=column)
-
-
-def _brief(name: str, longest: int = 28) -> str:
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"

@@ -1,5 +1,7 @@
 """One look for every figure: colours, fonts and margins, on light and on dark ground."""
 
+import html
+from collections.abc import Iterable
 from typing import Literal
 
 import plotly.graph_objects as go
@@ -18,6 +20,17 @@ GROUND = {"light": "#ffffff", "dark": "#12181d"}
 def literal(text: str) -> str:
     """Text for a figure that plotly must not read as markup."""
     return str(text).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def brief(text: str, longest: int = 28) -> str:
+    """The beginning of a text that would not fit."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def aliases(labels: Iterable[str]) -> dict[str, str]:
+    """What an axis writes for labels (as `literal` gives them) that are too long for it: plotly's `labelalias`."""
+    shorter = {label: literal(brief(html.unescape(label))) for label in labels}
+    return {label: text for label, text in shorter.items() if text != label}
 
 
 def ground_scale(theme: Theme) -> list[list[float | str]]:

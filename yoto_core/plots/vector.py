@@ -163,9 +163,9 @@ class _Axis:
                 )
                 axis.set_minor_formatter("")
             if known:
-                axis.set_ticks(
-                    list(known.values()), [_text(name) for name in known], fontsize=7 if len(known) > 30 else 9
-                )
+                short = layout.labelalias or {}
+                names = [_text(short.get(name, name)) for name in known]
+                axis.set_ticks(list(known.values()), names, fontsize=7 if len(known) > 30 else 9)
             if layout.title.text:
                 axis.set_label_text(_text(layout.title.text), parse_math=False)
             if layout.visible is False:
