@@ -21,9 +21,12 @@ with right:
     with messages.errors_shown(stop=False):
         libraries = enrichment_views.libraries_input()
     ignore_case = enrichment_views.case_input(profiles.candidates["gene"])
+    foreign = enrichment_views.cannot_meet(profiles.candidates["gene"], libraries, ignore_case=ignore_case)
 if not genes or not libraries:
     st.info("Choose genes and at least one library of gene sets.", icon=":material/info:")
     st.stop()
+if foreign:
+    st.stop()  # what to do is said above
 
 with messages.errors_shown():
     found = enrichment_views.test(genes, background, libraries, ignore_case=ignore_case)

@@ -191,7 +191,7 @@ def gmt(**sets):
 def test_an_uploaded_set_with_the_panels_genes_comes_up_first(explored):
     panel, noise = finished().panel.genes, [f"NOISE{i}" for i in range(12)]
     at = with_sets(explored, gmt(PLANTED_SET=panel, NOISE_SET=noise, BIG=[*panel, *noise]))
-    assert "The clearest: Set · mine.gmt, 8 of its 8 genes." in words(at.text)
+    assert "The clearest: PLANTED_SET · mine.gmt, 8 of its 8 genes." in words(at.text)
     table = tables(at)[0]
     assert table["term"][0] == "PLANTED_SET"
     assert table["genes"][0] == ", ".join(sorted(panel))
@@ -226,6 +226,8 @@ def test_mouse_names_are_met_with_a_choice_and_never_matched_unasked(explored):
         table.to_csv(explored / f"{name}.csv", index=False)
     panel = pd.read_csv(explored / "panel.csv", keep_default_na=False)
     panel.assign(gene=panel["gene"].str.capitalize()).to_csv(explored / "panel.csv", index=False)
+    shipped = opened(explored, "Enrichment")
+    assert [said.startswith("These gene names are not spelled as human ones") for said in messages(shipped)] == [True]
     at = with_sets(explored, gmt(PLANTED=finished().panel.genes))
     assert any("the shipped sets are human" in said for said in messages(at))
     assert not at.checkbox(key="enrich_case").value

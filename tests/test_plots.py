@@ -270,6 +270,7 @@ def test_all_classes_can_be_missing():
 def test_a_set_is_named_as_people_say_it():
     assert short_name("HALLMARK_HYPOXIA", "Hallmark (MSigDB 7.0)") == "Hypoxia · Hallmark"
     assert short_name("innate immunity (GO:0045087)", "GO") == "innate immunity · GO"
+    assert short_name("MY_SET", "own.gmt") == "MY_SET · own.gmt"
     assert len(short_name("word " * 30, "own.gmt")) <= 60
 
 

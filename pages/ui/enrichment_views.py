@@ -77,6 +77,11 @@ def case_input(symbols: Iterable[str]) -> bool:
     )  # fmt: skip
 
 
+def cannot_meet(symbols: Iterable[str], libraries: dict, *, ignore_case: bool) -> bool:
+    """Whether the names are of another species than all of the sets, so that there is nothing to test as they are spelled."""
+    return not ignore_case and _not_human(tuple(symbols)) and set(libraries) <= set(LABELS.values())
+
+
 def test(
     genes: tuple[str, ...], background: tuple[str, ...] | None, libraries: dict, *, ignore_case: bool
 ) -> Enrichment:

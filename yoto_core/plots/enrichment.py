@@ -11,6 +11,7 @@ from yoto_core.plots.style import HIGHLIGHT, MUTED, Theme, ground_scale, literal
 SHOWN = 20
 CUTOFF = 0.05
 LONGEST = 44  # letters of a name; what is told on hovering is whole
+COLLECTION = re.compile("(HALLMARK|WP|REACTOME|KEGG|BIOCARTA|PID|GOBP|GOCC|GOMF)_")  # how MSigDB's names of sets begin
 IDENTIFIER = re.compile(r" \((GO:\d+)\)$")
 
 
@@ -58,8 +59,8 @@ def dot_figure(table: pd.DataFrame, theme: Theme) -> go.Figure:
 def short_name(term: str, library: str) -> str:
     """A set's name as people say it, and its library: "HALLMARK_HYPOXIA" becomes "Hypoxia · Hallmark"."""
     name = IDENTIFIER.sub("", term)
-    if "_" in name and name == name.upper():
-        name = name.partition("_")[2].replace("_", " ").capitalize()
+    if COLLECTION.match(name):
+        name = COLLECTION.sub("", name).replace("_", " ").capitalize()
     name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1].rstrip()}…"
     return f"{name} · {library.partition(' (')[0]}"
 
@@ -67,7 +68,11 @@ def short_name(term: str, library: str) -> str:
 def _names(table: pd.DataFrame) -> list[str]:
     """Short and distinct: two sets of a library may be cut to one name."""
     names = [short_name(row.term, row.library) for row in table.itertuples()]
-    return [literal(name if names.count(name) == 1 else f"{name} {i + 1}") for i, name in enumerate(names)]
+    found = []
+    for place, name in enumerate(names):
+        term, dot, library = name.rpartition(" · ")
+        found.append(literal(name if names.count(name) == 1 else f"{term} ({place + 1}){dot}{library}"))
+    return found
 
 
 def _details(table: pd.DataFrame) -> list[list[str]]:
