@@ -57,6 +57,10 @@ def input_labelled(at, label):
     return next(item for item in at.number_input if item.label == label)
 
 
+def form_input(at):
+    return next(box for box in at.selectbox if box.label == "Normalisation of the model")
+
+
 def size_input(at):
     return input_labelled(at, "Panel size (genes)")
 
@@ -467,11 +471,13 @@ def test_the_design_stays_when_pages_are_changed():
     at = fine(go(with_toy(), "Design"))
     at.multiselect[0].set_value(["condition", "age"])
     size_input(at).set_value(7)
+    form_input(at).set_value("panel")
     fine(at.run())
     fine(go(at, "Data"))
     fine(go(at, "Design"))
     assert at.multiselect[0].value == ["condition", "age"]
     assert size_input(at).value == 7
+    assert form_input(at).value == "panel"
 
 
 def test_the_toy_panel_of_the_app_tests_is_the_shared_one(done):

@@ -124,8 +124,10 @@ class GenesConfig(Settings):
     normalize: Normalize = setting(
         "all genes",
         label="Normalisation of the model",
-        help="all genes: as usual. panel: cells are scaled over the panel's genes alone, for a targeted assay that measures"
-        " nothing else. binary: only whether a gene was seen, for a change of technology.",
+        help="How the model reads a cell; the genes chosen are the same. all genes: as usual, for sequenced cells. panel: over"
+        " the panel's genes alone, for a targeted assay that measures nothing else; from 16 genes on it predicts as well."
+        " binary: only whether a gene was seen, for a change of technology.",
+        advanced=False,
     )
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

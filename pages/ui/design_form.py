@@ -30,13 +30,14 @@ def ask(data: Dataset, columns: list[dict[str, Any]]) -> RunConfig:
             SelectorConfig, "panel_size", start.selector.panel_size, key=f"{key}_size", high=max(1, data.n_genes - 1)
         )
         group = _group(columns, start, key)
+        form = setting_input(GenesConfig, "normalize", start.genes.normalize, key=f"{key}_normalize")
     genes = _genes(start, key)
     config = replace(
         start,
         tasks=tasks,
         selector=replace(start.selector, panel_size=size),
         split=replace(start.split, group=group),
-        genes=replace(genes, matrix=state.matrix()),
+        genes=replace(genes, matrix=state.matrix(), normalize=form),
     )
     with st.expander("Advanced settings", icon=":material/settings:"):
         return advanced_inputs(config, key=key)
