@@ -139,11 +139,11 @@ def _classes(
 ) -> None:
     there = set(shown["value"])
     present = [name for name in colors if name in there]
-    layers = np.array_split(shown, max(1, TRACES // max(1, len(present))))
+    layers = np.array_split(np.arange(len(shown)), max(1, TRACES // max(1, len(present))))
     parts = [
         (cells, colors[name], {"legendgroup": name, "meta": literal(name), "hovertemplate": "%{meta}<extra></extra>"})
         for layer in layers
-        for name, cells in layer.groupby("value", sort=False)
+        for name, cells in shown.iloc[layer].groupby("value", sort=False)
     ]
     _dots(figure, parts, side, column, size)
     if column == 1 and len(present) <= LEGEND:  # the dots of a class are many traces; these carry the legend for them
