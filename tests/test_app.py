@@ -58,7 +58,7 @@ def input_labelled(at, label):
 
 
 def form_input(at):
-    return next(box for box in at.selectbox if box.label == "Normalisation of the model")
+    return next(box for box in at.selectbox if box.label == "Cells to be labelled later are")
 
 
 def size_input(at):

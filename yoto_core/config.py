@@ -24,11 +24,11 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     advanced: bool = True,
+    names: Mapping[str, str] | None = None,
 ) -> Any:
-    """A dataclass field that carries its own label, help text, bounds (inclusive) and audience."""
-    return field(
-        default=default, metadata={"label": label, "help": help, "low": low, "high": high, "advanced": advanced}
-    )
+    """A dataclass field that carries its own label, help text, bounds (inclusive), audience and names of its choices."""
+    words = {"label": label, "help": help, "low": low, "high": high, "advanced": advanced, "names": names or {}}
+    return field(default=default, metadata=words)
 
 
 def choices(cls: type, spec: Field) -> tuple[str, ...]:
@@ -123,11 +123,16 @@ class GenesConfig(Settings):
     )
     normalize: Normalize = setting(
         "all genes",
-        label="Normalisation of the model",
-        help="How the model reads a cell; the genes chosen are the same. all genes: as usual, for sequenced cells. panel: over"
-        " the panel's genes alone, for a targeted assay that measures nothing else; from 16 genes on it predicts as well."
-        " binary: only whether a gene was seen, for a change of technology.",
+        label="Cells to be labelled later are",
+        help="How the model reads a cell; the genes chosen are the same. A targeted assay measures nothing but the panel, so"
+        " cells are normalised over the panel's genes alone: from 16 genes on that predicts as well. For a change of"
+        " technology only whether a gene was seen is read, which costs some accuracy.",
         advanced=False,
+        names={
+            "all genes": "sequenced like these",
+            "panel": "measured on the panel alone",
+            "binary": "of another technology: seen or not",
+        },
     )
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

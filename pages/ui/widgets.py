@@ -16,8 +16,9 @@ def setting_input(owner: type, name: str, value: Any, *, key: str, high: float |
     words, allowed = spec.metadata, choices(owner, spec)
     if allowed:
         return st.selectbox(
-            words["label"], allowed, index=allowed.index(value), help=words["help"], key=key, persist_state="session"
-        )
+            words["label"], allowed, index=allowed.index(value), help=words["help"], key=key, persist_state="session",
+            format_func=lambda choice: words["names"].get(choice, choice),
+        )  # fmt: skip
     kind = get_type_hints(owner)[name]
     if kind is str:
         return st.text_input(words["label"], value, help=words["help"], key=key, persist_state="session")

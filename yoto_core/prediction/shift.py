@@ -82,8 +82,8 @@ def _findings(
                     "warning",
                     f"The panel makes up {share:.1%} of a cell's transcripts in {name}, in training {middle:.1%}"
                     f" ({low:.1%} to {high:.1%}): the cells were not normalised over the same genes.",
-                    "For an assay that measures the panel alone, train the same design with the normalisation “panel” or"
-                    " “binary”: it chooses the same genes.",
+                    "For an assay that measures the panel alone, train the same design for cells “measured on the panel alone”"
+                    " (genes.normalize=panel): it chooses the same genes.",
                 )
             )
     else:
