@@ -90,6 +90,16 @@ def test_cells_without_a_label_do_not_count_for_the_two_classes():
     )
 
 
+def test_a_class_of_one_cell_or_classes_that_are_alike_leave_every_worth_finite():
+    x, codes = two_classes(2)
+    lonely = np.where(np.arange(len(codes)) == 0, 0, 1)
+    assert np.isfinite(jointly(sparse.csr_matrix(x), lonely, alone(x, lonely), size=3)).all()
+    same = np.tile(x[:60], (2, 1))
+    found = jointly(sparse.csr_matrix(same), codes, alone(same, codes), size=3)
+    assert np.isfinite(found).all()
+    assert found.max() < 1e-3
+
+
 @given(seed=st.integers(0, 10_000), size=st.integers(1, 12), given_first=st.integers(0, 4))
 @settings(max_examples=40, deadline=None)
 def test_the_error_bound_orders_distinct_genes_after_those_given(seed, size, given_first):

@@ -14,6 +14,7 @@ from scipy import sparse
 RIDGE = 1.0  # added to the variance of each gene, in units of it: as many genes as cells cannot be judged without
 GENES = 800  # at most, those that separate best by themselves: more take time and gained nothing
 CELLS = 1_000  # at most, of each class
+SMALLEST = 1e-12  # distance: two classes alike in every gene leave nothing to share out
 
 
 def jointly(training: sparse.csr_matrix, codes: np.ndarray, alone_1P: np.ndarray, size: int) -> np.ndarray:
@@ -37,5 +38,5 @@ def jointly(training: sparse.csr_matrix, codes: np.ndarray, alone_1P: np.ndarray
     inverse = np.linalg.inv(correlation)
     lost = (inverse @ (gap / scale)) ** 2 / inverse.diagonal()
     found = np.zeros_like(alone_1P)
-    found[0, genes] = lost * np.sort(alone_1P[0])[-size:].sum() / np.sort(lost)[-size:].sum()
+    found[0, genes] = lost * np.sort(alone_1P[0])[-size:].sum() / max(np.sort(lost)[-size:].sum(), SMALLEST)
     return found
