@@ -14,14 +14,15 @@ nav.require_run(with_panel=False)
 folder = state.run_folder()
 watch.begin()
 with messages.errors_shown():
-    live = watch.look(folder).status.live
+    opened = watch.look(folder)
+live = opened.status.live
 
 
 @st.fragment(run_every=watch.EVERY if live else None)
 def progress() -> None:
     """The run as its folder tells it, while it lives."""
     with messages.errors_shown():
-        now = watch.look(folder)
+        now = watch.look(folder) if live else opened  # others look too: theirs may be older than the end of the run
         watch.show(folder, now)
     if live and not now.status.live:
         st.rerun()
@@ -38,7 +39,7 @@ progress()
 curves()
 if not live:
     with st.container(horizontal=True), messages.errors_shown(stop=False):
-        status = watch.look(folder).status
+        status = opened.status
         if status.has_panel:
             nav.next_button("Read the panel", "Panel")
         if status.state != "done":
