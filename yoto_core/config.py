@@ -14,6 +14,7 @@ from yoto_core.errors import ConfigError
 
 TaskKind = Literal["classification", "regression"]
 Normalize = Literal["all genes", "panel", "binary"]
+Scheme = Literal["auto", "one split", "cross-validation"]
 
 
 def setting(
@@ -122,16 +123,16 @@ class GenesConfig(Settings):
         high=50.0,
     )
     normalize: Normalize = setting(
-        "all genes",
-        label="Cells to be labelled later are",
+        "panel",
+        label="New cells will come from",
         help="How the model reads a cell; the genes chosen are the same. A targeted assay measures nothing but the panel, so"
-        " cells are normalised over the panel's genes alone: from 16 genes on that predicts as well. For a change of"
-        " technology only whether a gene was seen is read, which costs some accuracy.",
+        " cells are normalised over the panel's genes alone. Sequencing measures all genes, and cells are normalised over all"
+        " of them. Where the technology differs much, only whether a gene is detected is read, which costs some accuracy.",
         advanced=False,
         names={
-            "all genes": "sequenced like these",
-            "panel": "measured on the panel alone",
-            "binary": "of another technology: seen or not",
+            "panel": "an imaging or other targeted assay: only the panel is measured",
+            "all genes": "sequencing: all genes are measured",
+            "binary": "another technology: genes are detected or not",
         },
     )
     include: tuple[str, ...] = ()
@@ -180,6 +181,29 @@ class SplitConfig(Settings):
         low=4,
         high=1000,
     )
+    scheme: Scheme = setting(
+        "auto",
+        label="Scores come from",
+        help="One split judges the panel on one held-out part. Cross-validation holds out every part in turn, whole donors"
+        " where there are donors, and chooses the panel anew each time: every cell is judged once. “Automatic” cross-validates"
+        " where whole groups are held out and there are fewer than 8 of them.",
+        advanced=False,
+        names={"auto": "automatic", "one split": "one split", "cross-validation": "cross-validation"},
+    )
+    folds: int = setting(
+        5,
+        label="Folds",
+        help="Parts of a cross-validation; fewer than 8 groups (donors) are left out one by one instead.",
+        low=2,
+        high=20,
+    )
+    seed: int = setting(
+        0,
+        label="Split seed",
+        help="Another number holds out other cells or groups; the seed of the training is a setting of its own.",
+        low=0,
+        high=2**31 - 1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,11 +239,25 @@ class EvaluationConfig(Settings):
         label="Draw the maps",
         help="Maps of the cells by all genes and by the panel alone, with numbers for what the panel keeps.",
     )
+    stability: Literal["yes", "no"] = setting(
+        "yes",
+        label="Measure stability",
+        help="Chooses the panel again from subsamples of the training cells, and from shuffled labels for comparison. It takes"
+        " about as long as all other scores, and starts when they are there.",
+    )
+    subsamples: int = setting(
+        20,
+        label="Subsamples",
+        help="How many subsamples (80 % of the training cells, whole groups where groups are held out) stability is"
+        " measured on.",
+        low=20,
+        high=200,
+    )
     random_panels: int = setting(
         3, label="Random panels", help="Random panels of the same size whose scores are averaged.", low=1, high=50
     )
     bootstrap: int = setting(
-        500,
+        1000,
         label="Bootstrap draws",
         help="Resamples of the held-out cells behind each 95 % interval.",
         low=50,
@@ -293,7 +331,9 @@ class RunConfig(Settings):
     selector: SelectorConfig = SelectorConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    seed: int = setting(0, label="Seed", help="The same seed gives the same panel.", low=0, high=2**31 - 1)
+    seed: int = setting(
+        0, label="Training seed", help="The same seed gives the same panel on the same split.", low=0, high=2**31 - 1
+    )
     threads: int = setting(
         2,
         label="Threads",
