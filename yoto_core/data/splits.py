@@ -1,15 +1,16 @@
-"""Which cells train, which steer, which judge: split once, before anything is learned from the data."""
+"""Which cells are for training, which for validation, which are held out: split before anything is learned from the data."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
 
 from yoto_core.config import SplitConfig
+from yoto_core.data.folds import fold_count
 from yoto_core.data.targets import UNLABELLED, Target
 from yoto_core.errors import ConfigError
 
@@ -28,26 +29,86 @@ class Split:
     held_out: tuple[str, ...] = ()  # names of the groups in `test`
 
 
-def split_cells(obs: pd.DataFrame, targets: Sequence[Target], config: SplitConfig, *, seed: int) -> Split:
+def split_cells(obs: pd.DataFrame, targets: Sequence[Target], config: SplitConfig) -> Split:
     """Split the cells of obs, keeping the shares of every task's classes as even as the cells and groups allow.
 
-    scikit-learn's (group-)stratified folds do the work: some folds are held out for testing, some of the rest steer.
+    scikit-learn's (group-)stratified folds do the work: some folds are held out, some of the rest are validation cells.
 
     Raises:
         ConfigError: The group column is missing or cannot be held out, or too few cells are left to split.
     """
-    strata = _strata(targets)
+    layers = strata(targets)
+    codes, names, usable = _usable(obs, config)
+    rest, test = _hold_out(usable, layers, codes, config.test_percent, config.seed)
+    return _split(rest, test, layers, codes, names, config)
+
+
+def split_folds(obs: pd.DataFrame, targets: Sequence[Target], config: SplitConfig) -> tuple[Split, ...]:
+    """The splits that the scores come from: one, or those of a cross-validation (`folds.fold_count` says which).
+
+    The folds of a cross-validation hold out every cell once, whole groups where there are groups. First comes the fold whose
+    training cells lack the fewest classes and whose held-out part is nearest to the average one: its panel is the one shown.
+
+    Raises:
+        ConfigError: The group column is missing or cannot be held out, or too few cells are left to split.
+    """
+    codes, names, usable = _usable(obs, config)
+    n_groups = None if codes is None else int(np.unique(codes[usable]).size)
+    k = fold_count(n_groups, config)
+    if k < 2:
+        return (split_cells(obs, targets, config),)
+    layers = strata(targets)
+    found = [
+        _split(np.setdiff1d(usable, test), test, layers, codes, names, config)
+        for test in _folds(usable, layers, codes, k, config.seed)
+    ]
+
+    def oddity(split: Split) -> tuple[int, float]:
+        lacking = sum(int((t.counts(split.train) == 0).sum()) for t in targets if t.classes)
+        return lacking, abs(len(split.test) - len(usable) / k)
+
+    first = min(found, key=oddity)
+    return (first, *(split for split in found if split is not first))
+
+
+def _usable(obs: pd.DataFrame, config: SplitConfig) -> tuple[np.ndarray | None, list[str], np.ndarray]:
+    """Group code per cell and group names (None and none where cells are split one by one), and the cells that take part."""
     if not config.group:
-        rest, test = _hold_out(np.arange(len(obs)), strata, None, config.test_percent, seed)
-        train, validation = _hold_out(rest, strata, None, config.validation_percent, seed + 1)
-        return Split(train, validation, test)
+        return None, [], np.arange(len(obs))
     codes, names = _groups(obs, config.group)
-    usable = np.flatnonzero(codes >= 0)
-    rest, test = _hold_out(usable, strata, codes, config.test_percent, seed)
-    # With two groups left, steering by a whole one would cost half the training cells: then steer by single cells.
-    by_group = codes if np.unique(codes[rest]).size > 2 else None
-    train, validation = _hold_out(rest, strata, by_group, config.validation_percent, seed + 1)
-    return Split(train, validation, test, codes, tuple(names[code] for code in np.unique(codes[test])))
+    return codes, names, np.flatnonzero(codes >= 0)
+
+
+def _split(
+    rest: np.ndarray,
+    test: np.ndarray,
+    layers: np.ndarray,
+    codes: np.ndarray | None,
+    names: list[str],
+    config: SplitConfig,
+) -> Split:
+    """The held-out cells, and the rest divided into training and validation cells."""
+    # With two groups left, validating on a whole one would cost half the training cells: then single cells are taken.
+    by_group = codes if codes is not None and np.unique(codes[rest]).size > 2 else None
+    train, validation = _hold_out(rest, layers, by_group, config.validation_percent, config.seed + 1)
+    held_out = () if codes is None else tuple(names[code] for code in np.unique(codes[test]))
+    return Split(train, validation, test, codes, held_out)
+
+
+def _folds(
+    cells: np.ndarray, layers: np.ndarray, codes: np.ndarray | None, k: int, seed: int
+) -> Iterator[np.ndarray]:
+    """The held-out cells of every fold."""
+    if codes is None:
+        splitter, groups = StratifiedKFold(k, shuffle=True, random_state=seed), None
+    elif k == np.unique(codes[cells]).size:
+        splitter, groups = LeaveOneGroupOut(), codes[cells]
+    else:
+        splitter, groups = StratifiedGroupKFold(k, shuffle=True, random_state=seed), codes[cells]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        for _, part in splitter.split(np.zeros(len(cells)), layers[cells], groups):
+            yield cells[part]
 
 
 def _hold_out(
@@ -79,8 +140,8 @@ def _hold_out(
     return np.delete(cells, held_out), cells[held_out]
 
 
-def _strata(targets: Sequence[Target]) -> np.ndarray:
-    """One code per cell for the combination of all tasks' classes (numbers in fifths).
+def strata(targets: Sequence[Target]) -> np.ndarray:
+    """(cells of the data,) one code for the combination of all tasks' classes (numbers in fifths).
 
     Combinations too rare to spread over the folds fall back to the rarest of their classes.
     """

@@ -11,7 +11,8 @@ from sklearn import metrics
 from yoto_core.data.targets import Target
 
 HEADLINE = {"classification": "macro_f1", "regression": "r2"}
-INTERVAL = (2.5, 97.5)  # percentiles of a 95 % interval
+LEVEL = 0.95  # of every interval
+MIN_GROUPS = 5  # fewer donors say too little of other donors for an interval
 BLOCK_VALUES = 20_000_000  # resampled weights held at once
 
 
@@ -77,16 +78,31 @@ def interval(
 ) -> tuple[float, float]:
     """95 % bootstrap interval of the headline score; whole groups are drawn where `groups` (code per cell) is given.
 
-    NaN where there is nothing to draw from: fewer than two cells, or numbers that are all equal.
+    NaN where there is nothing to draw from: fewer than two cells, fewer than five groups, or numbers that are all equal.
     """
-    if len(true) < 2:
+    units = len(true) if groups is None else int(np.unique(groups).size)
+    if units < (2 if groups is None else MIN_GROUPS):
         return float("nan"), float("nan")
     if target.classes:
         values = _macro_f1_draws(true, predicted, len(target.classes), groups, draws, rng)
     else:
         values = _r2_draws(true, predicted, groups, draws, rng)
+    return percentiles(values, units)
+
+
+def percentiles(values: np.ndarray, units: int) -> tuple[float, float]:
+    """The 95 % interval of bootstrap draws over that many units (cells or groups); NaN where no draw is a number.
+
+    With few units the ordinary percentiles are too narrow: they miss the factor √(n/(n-1)) of the standard error and the
+    heavier tails of Student's t. These are the expanded percentiles of Hesterberg (The American Statistician 2015, 69:371,
+    section 3.6), which become the ordinary ones as n grows.
+    """
     values = values[~np.isnan(values)]
-    low, high = np.percentile(values, INTERVAL) if values.size else (np.nan, np.nan)
+    if not values.size:
+        return float("nan"), float("nan")
+    reach = stats.t.ppf((1 + LEVEL) / 2, units - 1) * np.sqrt(units / (units - 1))
+    tail = 100 * stats.norm.sf(reach)
+    low, high = np.percentile(values, (tail, 100 - tail))
     return float(low), float(high)
 
 
@@ -101,8 +117,8 @@ def score_rows(
 ) -> list[dict[str, float | str | int]]:
     """Every score of a task's answers for `cells` (indices; `groups`: a code per cell of the data), a row per metric.
 
-    Rows hold metric, value, low, high (the interval of the headline metric, else NaN) and cells (labelled ones); none where
-    fewer than two cells are labelled.
+    Rows hold metric, value, low, high (the interval of the headline metric, else NaN), cells (labelled ones) and groups
+    (0 where cells were not held out in groups); none where fewer than two cells are labelled.
     """
     labelled = target.labelled[cells]
     if labelled.sum() < 2:
@@ -111,10 +127,11 @@ def score_rows(
     values = (class_scores if target.classes else number_scores)(true, predicted)
     drawn = None if groups is None else groups[cells][labelled]
     low, high = interval(target, true, predicted, drawn, draws=draws, rng=rng)
-    main, count = HEADLINE[target.kind], int(labelled.sum())
+    main = HEADLINE[target.kind]
+    counts = {"cells": int(labelled.sum()), "groups": 0 if drawn is None else int(np.unique(drawn).size)}
     bounds = {metric: (low, high) if metric == main else (np.nan, np.nan) for metric in values}
     return [
-        {"metric": metric, "value": value, "low": bounds[metric][0], "high": bounds[metric][1], "cells": count}
+        {"metric": metric, "value": value, "low": bounds[metric][0], "high": bounds[metric][1], **counts}
         for metric, value in values.items()
     ]
 
