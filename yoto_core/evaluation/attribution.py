@@ -1,8 +1,4 @@
-"""Why is this gene in the panel? Where it is expressed, and what the model loses without it.
-
-Expression is described on training cells; losses are measured on validation cells: the held-out cells keep judging only
-the finished panel.
-"""
+"""Why is this gene in the panel? Where it is highest (training cells), and what is lost without it (held-out cells)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,97 +8,95 @@ import pandas as pd
 
 from yoto_core.data.problem import Problem
 from yoto_core.data.targets import Target
-from yoto_core.model.panel_model import PanelModel, Prediction
-from yoto_core.scores import metrics
+from yoto_core.evaluation.losses import loss_words, needed
 
-NOTICEABLE = 0.005  # of the headline score; a smaller loss is within the noise of the validation cells
-NOTICEABLE_RECALL = 0.05
-MIN_CLASS_CELLS = 5  # validation cells; the recall of a smaller class moves in leaps
+FILLER = "Filler: no class loses measurably without it"
+UNTESTED = "What it is needed for cannot be told: no task is predicted better than chance"
+
+
+@dataclass(frozen=True)
+class Highest:
+    """The class in which a gene is highest, of the task whose classes explain most of the gene's spread."""
+
+    task: str
+    name: str
+    mean: float  # log expression in the class
+    inside: float  # share (0 to 1) of the class's cells that express it
+    outside: float  # the same of all other labelled cells
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Which tasks need a gene, and one sentence that says why it was chosen."""
+    """What needs a gene, in order of loss, and one sentence that says why it was chosen."""
 
-    tasks: tuple[str, ...]
+    needed_for: tuple[str, ...]
     sentence: str
 
 
-def explain(model: PanelModel, problem: Problem, order: np.ndarray) -> tuple[Reason, ...]:
-    """One reason per panel gene; `order` holds the panel's positions among the candidates, as in the model.
-
-    A gene is taken away by setting it to its training mean; the loss is measured in macro-F1 or R², and in the recall of
-    the class that suffers most.
-    """
-    training, validation = problem.split.train, problem.split.validation
-    described, tried = problem.panel_columns(training, order), problem.panel_columns(validation, order)
-    whole = model.predict(tried)
+def explain(problem: Problem, order: np.ndarray, losses: pd.DataFrame) -> tuple[Reason, ...]:
+    """One reason per panel gene; `order` holds the panel's positions among the candidates, `losses` is `gene_losses`'."""
+    cells = problem.split.train
+    places = highest_in(problem.panel_columns(cells, order), problem.targets, cells)
+    several = len(problem.targets) > 1
     reasons = []
-    for place in range(len(order)):
-        answers = model.predict(tried, absent=(place,))
-        losses = [_Loss.measure(t, validation, a, b) for t, a, b in zip(problem.targets, whole, answers, strict=True)]
-        reasons.append(_reason(described[:, place], losses, problem.targets, training))
+    for gene, place in zip(order, places, strict=True):
+        symbol = problem.candidates.symbols[gene]
+        rows = needed(losses, symbol)
+        parts = [place_words(place)] if place else []
+        if len(rows):
+            parts.append(f"Without it {loss_words(rows.iloc[0])}")
+        elif losses["p"].notna().any():
+            parts.append(FILLER)
+        else:
+            parts.append(UNTESTED)
+        names = tuple(_name(row, several=several) for _, row in rows.iterrows())
+        reasons.append(Reason(names, f"{'. '.join(parts)}."))
     return tuple(reasons)
 
 
-@dataclass(frozen=True)
-class _Loss:
-    """What one task loses: its headline score, and in words the recall of the class that suffers most."""
+def highest_in(columns: np.ndarray, targets: Sequence[Target], cells: np.ndarray) -> list[Highest | None]:
+    """Per gene of (cells, K) log expression the class in which it is highest; None where no task has classes.
 
-    target: Target
-    headline: float
-    recall: str
-
-    @classmethod
-    def measure(cls, target: Target, cells: np.ndarray, whole: Prediction, without: Prediction) -> "_Loss":
-        before, after = (metrics.headline(target, cells, answer.values) for answer in (whole, without))
-        return cls(target, before - after, _worst_recall(target, cells, whole, without))
-
-    @property
-    def words(self) -> str:
-        score = f"{'macro-F1' if self.target.classes else 'R²'} of {self.target.task} falls by {self.headline:.3f}"
-        return f"without it {score}{self.recall}"
-
-
-def _worst_recall(target: Target, cells: np.ndarray, whole: Prediction, without: Prediction) -> str:
-    if not target.classes:
-        return ""
-    true = target.values[cells]
-    frequent = np.flatnonzero(target.counts(cells) >= MIN_CLASS_CELLS)
-    if not frequent.size:
-        return ""
-    before = np.array([np.mean(whole.values[true == code] == code) for code in frequent])
-    after = np.array([np.mean(without.values[true == code] == code) for code in frequent])
-    worst = int(np.argmax(before - after))
-    if before[worst] - after[worst] < NOTICEABLE_RECALL:
-        return ""
-    return f" (recall of {target.classes[frequent[worst]]} from {before[worst]:.2f} to {after[worst]:.2f})"
+    Where several tasks have classes, the one whose classes explain most of the gene's variance (eta squared) is named.
+    """
+    tasks = [target for target in targets if target.classes]
+    if not tasks:
+        return [None] * columns.shape[1]
+    explained = np.stack([_explained(columns, target.values[cells]) for target in tasks])
+    found: list[Highest | None] = []
+    for place, column in enumerate(columns.T):
+        target = tasks[int(np.argmax(explained[:, place]))]
+        labels = target.values[cells]
+        present = np.flatnonzero(target.counts(cells))
+        best = max(present, key=lambda code, labels=labels, column=column: column[labels == code].mean())
+        inside, outside = column[labels == best], column[(labels >= 0) & (labels != best)]
+        elsewhere = float(np.mean(outside > 0)) if outside.size else 0.0
+        found.append(
+            Highest(target.task, target.classes[best], float(inside.mean()), float(np.mean(inside > 0)), elsewhere)
+        )
+    return found
 
 
-def _reason(
-    expression_N: np.ndarray, losses: Sequence[_Loss], targets: Sequence[Target], training: np.ndarray
-) -> Reason:
-    needed = sorted((loss for loss in losses if loss.headline >= NOTICEABLE), key=lambda loss: -loss.headline)
-    parts = [_place(expression_N, needed[0].target if needed else targets[0], training)]
-    parts += [loss.words for loss in needed]
-    if not needed:
-        parts.append("shares its information with other panel genes: alone it can be missed")
-    sentence = "; ".join(parts)
-    return Reason(tuple(loss.target.task for loss in needed), f"{sentence[0].upper()}{sentence[1:]}.")
-
-
-def _place(expression_N: np.ndarray, target: Target, cells: np.ndarray) -> str:
-    """Where the gene is high: the class with the highest mean, or its correlation with the number."""
-    labels, labelled = target.values[cells], target.labelled[cells]
-    if not target.classes:
-        if np.ptp(expression_N[labelled]) == 0:
-            return "constant here"
-        both = pd.Series(expression_N[labelled]).corr(pd.Series(labels[labelled]), method="spearman")
-        return f"rank correlation {both:.2f} with {target.task}"
-    present = [code for code in range(len(target.classes)) if (labels == code).any()]
-    best = max(present, key=lambda code: expression_N[labels == code].mean())
-    inside, outside = expression_N[labels == best], expression_N[labelled & (labels != best)]
+def place_words(place: Highest) -> str:
+    """“Highest in B (cell_type): 95 % of its cells express it, 3 % elsewhere”."""
     return (
-        f"highest in {target.classes[best]} ({np.mean(inside > 0):.0%} of cells express it,"
-        f" {np.mean(outside > 0) if outside.size else 0:.0%} elsewhere)"
+        f"Highest in {place.name} ({place.task}): {place.inside:.0%} of its cells express it, {place.outside:.0%} elsewhere"
     )
+
+
+def _name(row: pd.Series, *, several: bool) -> str:
+    if not row["class"]:
+        return str(row["task"])
+    return f"{row['class']} ({row['task']})" if several else str(row["class"])
+
+
+def _explained(columns: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """(K,) share of each gene's variance that lies between the classes (eta squared), over labelled cells."""
+    columns, codes = columns[codes >= 0].astype(np.float64), codes[codes >= 0]
+    counts = np.bincount(codes)
+    sums = np.stack([np.bincount(codes, weights=column) for column in columns.T], axis=1)
+    present = counts > 0
+    means = sums[present] / counts[present, None]
+    between = (counts[present, None] * (means - columns.mean(axis=0)) ** 2).sum(axis=0)
+    total = ((columns - columns.mean(axis=0)) ** 2).sum(axis=0)
+    return np.divide(between, total, out=np.zeros(len(total)), where=total > 0)

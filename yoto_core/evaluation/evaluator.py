@@ -1,38 +1,37 @@
-"""How good is the panel? Its own model, independent classifiers on it, and every rival of the same size, on held-out cells."""
+"""How good is the panel? The answers of one split, or of all folds of a cross-validation, pooled and scored."""
 
-import collections
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 
-import joblib
 import numpy as np
 import pandas as pd
 
 from yoto_core import runtime
 from yoto_core.config import RunConfig
-from yoto_core.data.problem import Problem
 from yoto_core.data.targets import Target
-from yoto_core.evaluation.reference import gene_costs
-from yoto_core.evaluation.sizes import CURVE_JUDGE, CURVE_METHODS, coarse_sizes, headline_only, own_curve
-from yoto_core.model.forms import pair_as_read
-from yoto_core.model.panel_model import Prediction
-from yoto_core.model.training import TrainResult
-from yoto_core.progress import OnProgress, Progress, ShouldStop, Stopped
+from yoto_core.evaluation.answers import Answer, Answers, predictions_of
 from yoto_core.scores import metrics
-from yoto_core.scores.baselines import BASELINES, LearningCells, panel_of
-from yoto_core.scores.judges import CHANCE, JUDGES, Judge
+from yoto_core.scores.judges import HEADLINE_JUDGE
+from yoto_core.scores.significance import chance_test
+
+CLASS_COLUMNS = ("task", "class", "precision", "recall", "f1", "cells")
+SCORE_COLUMNS = ("task", "method", "judge", "metric", "value", "low", "high", "cells", "groups")
+TEST_COLUMNS = ("task", "value", "p", "chance", "cells", "groups", "beaten")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores on held-out cells.
+    """Scores on held-out cells: those of one split, or of all folds of a cross-validation together.
 
-    `scores` has one row per task × method × judge × metric: value, and low/high (95 % bootstrap) for the headline metric.
+    `scores` has one row per task × method × judge × metric: value, low and high (95 % bootstrap, headline metric only), and
+    the cells and groups (0 where cells were held out one by one) behind it; `methods.headline_rows` picks the headline.
     `sizes` has one row per part (validation, held-out) × size × task × method: the headline score of YOTO's own model at
-    every size, and of one classifier on YOTO's and the rivals' panels at some sizes.
+    every size, and of one classifier on YOTO's and the baselines' panels at some sizes.
     `classes` has one row per task × class for YOTO's own model; `confusion` its counts (true × predicted).
-    `costs` says what a missing panel gene costs (`reference.gene_costs`); empty in runs of older versions.
+    `tests` has one row per task: the panel's headline answers held against shuffled labels (`significance.ChanceTest`).
+    `folds` holds every fold by itself (one where there is one split). `best_all` names the better of the two models of all genes per task ("" where folds differ).
     """
 
     scores: pd.DataFrame = field(repr=False)
@@ -41,198 +40,143 @@ class Evaluation:
     confusion: dict[str, pd.DataFrame] = field(repr=False)
     predictions: pd.DataFrame = field(repr=False)
     panels: dict[str, tuple[str, ...]] = field(repr=False)
-    costs: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+    tests: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(TEST_COLUMNS)), repr=False)
+    folds: tuple["FoldResult", ...] = field(default=(), repr=False)
+    best_all: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class _Question:
-    """One learner to be asked about one task, on the genes of one method; `size` where it is a point of a size curve."""
+class FoldResult:
+    """One fold on its own: the groups it holds out, its held-out cells, the panel chosen there, and its headline scores."""
 
-    method: str
-    judge: Judge
-    target: Target
-    genes: np.ndarray | None  # positions among the candidates; None for all
-    draw: int = 0
-    size: int | None = None
+    held_out: tuple[str, ...]
+    cells: int
+    genes: tuple[str, ...]
+    scores: dict[str, float]
 
 
-class Evaluator:
-    """Everything the scores share: the cells to learn from, the held-out cells, and the config."""
+def evaluate(folds: Sequence[Answers], targets: Sequence[Target], config: RunConfig) -> Evaluation:
+    """Pool the folds and score them.
 
-    def __init__(self, problem: Problem, config: RunConfig) -> None:
-        self.problem, self.config, self.stopping = problem, config, threading.Event()
-        self.candidates, self.targets, self.split = problem.candidates, problem.targets, problem.split
-        cells = np.concatenate([self.split.train, self.split.validation])
-        if len(cells) > config.evaluation.max_cells:
-            rng = runtime.random_state(config.seed, "comparison cells")
-            cells = rng.choice(cells, config.evaluation.max_cells, replace=False)
-        cells = np.sort(cells)
-        self.learning = LearningCells(problem.expression[cells], cells, config.seed)
-        self.held_out = problem.expression[self.split.test]
-
-    @runtime.one_thread_each
-    def evaluate(
-        self,
-        trained: TrainResult,
-        alone: Mapping[str, TrainResult],
-        *,
-        on_progress: OnProgress,
-        should_stop: ShouldStop,
-    ) -> Evaluation:
-        """Score the panel, its rivals, and panels of every size.
-
-        Args:
-            trained: The run's training.
-            alone: Per task the training that served this task alone; empty where there is none.
-            on_progress: Told before every rival is chosen and after every learner has answered.
-            should_stop: Asked at the same moments.
-
-        Raises:
-            Stopped: `should_stop` said so.
-        """
-        k = self.config.selector.panel_size
-        model, order = trained.model.at_size(k), trained.order[:k]
-        own = model.predict(self.held_out[:, order].toarray())
-        rows = [r for t, a in zip(self.targets, own, strict=True) for r in self._rows(t, "yoto", "yoto", a.values)]
-        for target in self.targets:
-            if target.task in alone:
-                answer = self._answer_alone(alone[target.task], k)
-                rows += self._rows(target, "alone", "yoto", answer)
-        rankings = self._rankings(trained, on_progress, should_stop)
-        curve_rows = own_curve(self.problem, trained, self.config)
-        questions = [*self._questions(rankings, alone, k), *self._size_questions(rankings)]
-        answers = joblib.Parallel(n_jobs=self.config.threads, prefer="threads", return_as="generator")(
-            joblib.delayed(self._ask)(question) for question in questions
-        )
-        for done, (question, answer) in enumerate(zip(questions, answers, strict=True)):
-            found = self._rows(question.target, question.method, question.judge.name, answer, question.draw)
-            if question.size is None:
-                rows += found
-            else:
-                curve_rows += [{"part": "held-out", "size": question.size, **row} for row in headline_only(found)]
-            on_progress(Progress("scoring", done + 1, len(questions), "Scoring the panel and its rivals"))
-            if should_stop():
-                self.stopping.set()  # who is still to be asked answers at once: joblib complains of unheard answers
-                collections.deque(answers, maxlen=0)
-                raise Stopped
-        return Evaluation(
-            scores=_summarise(pd.DataFrame(rows)),
-            sizes=pd.DataFrame(curve_rows),
-            classes=self._classes(own),
-            confusion={t.task: self._confusion(t, a) for t, a in zip(self.targets, own, strict=True) if t.classes},
-            predictions=self._predictions(own),
-            panels={name: tuple(self.candidates.symbols[g] for g in found[0][:k]) for name, found in rankings.items()},
-            costs=gene_costs(model, self.problem, order),
-        )
-
-    def _rankings(
-        self, trained: TrainResult, on_progress: OnProgress, should_stop: ShouldStop
-    ) -> dict[str, list[np.ndarray]]:
-        """Per method its nested ranking, as long as YOTO's; several for random genes."""
-        rankings = {"yoto": [trained.order]}
-        for done, baseline in enumerate(BASELINES):
-            _go_on(should_stop)
-            on_progress(Progress("scoring", done, len(BASELINES), "Choosing the rivals' genes"))
-            draws = self.config.evaluation.random_panels if baseline.name == "random" else 1
-            rankings[baseline.name] = [
-                panel_of(
-                    baseline, replace(self.learning, seed=self.config.seed + draw), self.targets, len(trained.order)
-                )
-                for draw in range(draws)
-            ]
-        return rankings
-
-    def _questions(
-        self, rankings: Mapping[str, Sequence[np.ndarray]], alone: Mapping[str, TrainResult], k: int
-    ) -> Iterator[_Question]:
-        for target in self.targets:
-            yield _Question("chance", CHANCE, target, None)
-            for judge in JUDGES:
-                for method, found in rankings.items():
-                    for draw, ranking in enumerate(found):
-                        yield _Question(method, judge, target, ranking[:k], draw)
-                if target.task in alone:
-                    yield _Question("alone", judge, target, alone[target.task].order[:k])
-                yield _Question("all", judge, target, None)
-
-    def _size_questions(self, rankings: Mapping[str, Sequence[np.ndarray]]) -> Iterator[_Question]:
-        for target in self.targets:
-            for method in CURVE_METHODS:
-                ranking = rankings[method][0]
-                for size in coarse_sizes(len(ranking)):
-                    yield _Question(method, CURVE_JUDGE, target, ranking[:size], size=size)
-
-    def _ask(self, question: _Question) -> np.ndarray:
-        if self.stopping.is_set():
-            return np.empty(0)
-        train_x, train_y = self.learning.labelled(question.target)
-        test_x = self.held_out
-        if question.genes is not None:
-            # A panel is narrow: dense columns are the faster form for every learner.
-            train_x, test_x = train_x[:, question.genes].toarray(), test_x[:, question.genes].toarray()
-            train_x, test_x = pair_as_read(train_x, test_x, self.config.genes.normalize)
-        return question.judge.answer(question.target, train_x, train_y, test_x, seed=self.config.seed)
-
-    def _answer_alone(self, trained: TrainResult, k: int) -> np.ndarray:
-        columns = self.held_out[:, trained.order[:k]].toarray()
-        return trained.model.at_size(k).predict(columns)[0].values
-
-    def _rows(
-        self, target: Target, method: str, judge: str, answer: np.ndarray, draw: int = 0
-    ) -> list[dict[str, object]]:
-        rng = runtime.random_state(self.config.seed, f"{target.task} {method} {judge} {draw}")
-        found = metrics.score_rows(
-            target, self.split.test, answer, self.split.groups, draws=self.config.evaluation.bootstrap, rng=rng
-        )
-        return [{"task": target.task, "method": method, "judge": judge, **row} for row in found]
-
-    def _classes(self, own: Sequence[Prediction]) -> pd.DataFrame:
-        tables = [pd.DataFrame(columns=["task", "class", "precision", "recall", "f1", "cells"])]
-        for target, answer in zip(self.targets, own, strict=True):
-            if target.classes:
-                labelled = target.labelled[self.split.test]
-                true = target.values[self.split.test][labelled]
-                table = metrics.per_class(true, answer.values[labelled], target.classes)
-                table.insert(0, "task", target.task)
-                tables.append(table)
-        return pd.concat(tables[1:] or tables, ignore_index=True)
-
-    def _confusion(self, target: Target, answer: Prediction) -> pd.DataFrame:
-        labelled = target.labelled[self.split.test]
-        true = target.values[self.split.test][labelled]
-        counts = metrics.confusion(true, answer.values[labelled], len(target.classes))
-        return pd.DataFrame(counts, index=list(target.classes), columns=list(target.classes))
-
-    def _predictions(self, own: Sequence[Prediction]) -> pd.DataFrame:
-        table: dict[str, object] = {"cell_index": self.split.test}
-        for target, answer in zip(self.targets, own, strict=True):
-            codes = target.values[self.split.test]
-            if target.classes:
-                names = np.array([*target.classes, None], dtype=object)
-                table[f"{target.task} true"] = names[codes]
-                table[f"{target.task} predicted"] = answer.labels
-                table[f"{target.task} probability"] = answer.probabilities.max(1)
-            else:
-                table[f"{target.task} true"] = codes
-                table[f"{target.task} predicted"] = answer.values
-        return pd.DataFrame(table)
-
-
-def _summarise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Average the random draws, and add the mean of the three classifiers as a judge of its own.
-
-    The classifiers answer for the same cells, so their errors move together: the mean of their interval ends is a
-    slightly wide interval of their mean.
+    Args:
+        folds: The answers of every fold; the first is the one whose panel is shown.
+        targets: The tasks with all their classes: a fold may lack a class that none of its training cells has.
+        config: For the number of bootstrap draws and the seed.
     """
-    keys, figures = ["task", "method", "judge", "metric"], ["value", "low", "high", "cells"]
-    scores = rows.groupby(keys, sort=False)[figures].mean().reset_index()
-    independent = scores[scores["judge"].isin([judge.name for judge in JUDGES])]
-    mean = (
-        independent.groupby(["task", "method", "metric"], sort=False)[figures].mean().reset_index().assign(judge="mean")
+    whole = {target.task: target for target in targets}
+    groups = folds[0].problem.split.groups
+    pooled = _pooled(folds, whole)
+    rows, curve = [], []
+    for (task, method, judge, part, size, draw), (cells, values) in pooled.items():
+        rng = runtime.random_state(config.seed, f"{task} {method} {judge} {part} {size} {draw}")
+        found = metrics.score_rows(
+            whole[task], cells, values, groups, draws=config.evaluation.bootstrap, rng=rng
+        )
+        tags = {"task": task, "method": method, "judge": judge}
+        if size is None:
+            rows += [{**tags, **row} for row in found]
+        else:
+            main = [row for row in found if row["metric"] in metrics.HEADLINE.values()]
+            curve += [{"part": part, "size": size, **tags, **row} for row in main]
+    tests = [
+        chance_test(
+            target,
+            *pooled[target.task, "yoto", HEADLINE_JUDGE.name, "held-out", None, 0],
+            groups,
+            rng=runtime.random_state(config.seed, f"chance {target.task}"),
+        )
+        for target in targets
+    ]
+    chance = [
+        {"task": t.task, "method": "chance", "judge": "chance", "metric": metrics.HEADLINE[target.kind], "value": t.chance,
+         "low": np.nan, "high": np.nan, "cells": t.cells, "groups": t.groups}
+        for t, target in zip(tests, targets, strict=True) if not np.isnan(t.chance)
+    ]  # fmt: skip
+    own = {target.task: pooled[target.task, "own", "own", "held-out", None, 0] for target in targets}
+    return Evaluation(
+        scores=_mean_of_draws(pd.DataFrame([*rows, *chance], columns=list(SCORE_COLUMNS))),
+        sizes=pd.DataFrame(curve),
+        classes=_classes(targets, own),
+        confusion={target.task: _confusion(target, *own[target.task]) for target in targets if target.classes},
+        predictions=pd.concat([predictions_of(fold) for fold in folds], ignore_index=True).sort_values(
+            "cell_index", ignore_index=True
+        ),
+        panels=folds[0].panels,
+        tests=pd.DataFrame(
+            [(t.task, t.value, t.p, t.chance, t.cells, t.groups, t.beaten) for t in tests], columns=list(TEST_COLUMNS)
+        ),
+        folds=tuple(_fold_result(fold, whole) for fold in folds),
+        best_all=_agreed(fold.best_all for fold in folds),
     )
-    return pd.concat([scores, mean[scores.columns]], ignore_index=True).astype({"cells": int})
 
 
-def _go_on(should_stop: ShouldStop) -> None:
-    if should_stop():
-        raise Stopped
+def mean_overlap(panels: Sequence[Iterable[object]]) -> float:
+    """Mean overlap (Jaccard: shared genes / all genes, 0 to 1) of every two panels; NaN for fewer than two."""
+    sets = [set(panel) for panel in panels]
+    found = [len(one & other) / len(one | other) for one, other in combinations(sets, 2)]
+    return float(np.mean(found)) if found else float("nan")
+
+
+Key = tuple[str, str, str, str, int | None, int]  # task, method, judge, part, size, draw
+
+
+def _pooled(folds: Sequence[Answers], whole: Mapping[str, Target]) -> dict[Key, tuple[np.ndarray, np.ndarray]]:
+    """Per learner the cells of all folds and its answers for them, as codes of all classes."""
+    parts: dict[Key, list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
+    for fold in folds:
+        for answer in fold.answers:
+            key = (answer.target.task, answer.method, answer.judge, answer.part, answer.size, answer.draw)
+            parts[key].append((answer.cells, _as_codes(answer, whole[answer.target.task])))
+    return {
+        key: (np.concatenate([cells for cells, _ in found]), np.concatenate([values for _, values in found]))
+        for key, found in parts.items()
+        if len(found) == len(folds)  # a panel size that some folds have too few candidates for is left out
+    }
+
+
+def _as_codes(answer: Answer, whole: Target) -> np.ndarray:
+    if not whole.classes or answer.target.classes == whole.classes:
+        return answer.values
+    return np.array([whole.classes.index(name) for name in answer.target.classes])[answer.values]
+
+
+def _mean_of_draws(rows: pd.DataFrame) -> pd.DataFrame:
+    """The random panels' scores averaged over draws; their intervals too, which makes them slightly wide."""
+    keys = ["task", "method", "judge", "metric"]
+    found = rows.groupby(keys, sort=False)[["value", "low", "high", "cells", "groups"]].mean().reset_index()
+    return found.astype({"cells": int, "groups": int})
+
+
+def _classes(targets: Sequence[Target], own: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
+    tables = [pd.DataFrame(columns=list(CLASS_COLUMNS))]
+    for target in targets:
+        if target.classes:
+            cells, values = own[target.task]
+            table = metrics.per_class(target.values[cells], values, target.classes)
+            table.insert(0, "task", target.task)
+            tables.append(table)
+    return pd.concat(tables[1:] or tables, ignore_index=True)
+
+
+def _confusion(target: Target, cells: np.ndarray, values: np.ndarray) -> pd.DataFrame:
+    counts = metrics.confusion(target.values[cells], values, len(target.classes))
+    return pd.DataFrame(counts, index=list(target.classes), columns=list(target.classes))
+
+
+def _fold_result(fold: Answers, whole: Mapping[str, Target]) -> FoldResult:
+    scores = {}
+    for answer in fold.answers:
+        if (answer.method, answer.judge, answer.size) == ("yoto", HEADLINE_JUDGE.name, None):
+            target = whole[answer.target.task]
+            scores[target.task] = metrics.headline(target, answer.cells, _as_codes(answer, target))
+    split = fold.problem.split
+    return FoldResult(split.held_out, len(split.test), fold.panels["yoto"], scores)
+
+
+def _agreed(found: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Per task what all folds say, "" where they differ."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for one in found:
+        for task, name in one.items():
+            names[task].add(name)
+    return {task: next(iter(every)) if len(every) == 1 else "" for task, every in names.items()}

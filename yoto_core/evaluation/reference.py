@@ -1,26 +1,22 @@
 """What a model should know of the cells it was made with, so that new cells can be held against them.
 
 Taken from training cells in the form that the model reads: the range of every panel gene, and how much of the panel a cell
-shows. Taken from held-out cells: what the scores lose when one panel gene is missing.
+shows.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 import numpy as np
-import pandas as pd
 
 from yoto_core.data.matrices import MatrixKind
 from yoto_core.data.problem import Problem
 from yoto_core.model.panel_model import PanelModel
-from yoto_core.scores import metrics
 
 MAX_CELLS = 5_000  # cells looked at; more change no figure that is shown
 LOW, HIGH = 5.0, 95.0  # percentiles that count as the usual range
 EXTREME = 99.5  # percentile above which a value is unusual for its gene
 RARE = 1.0  # percent of training cells that are called out of range on either count
 ARRAYS = ("mean", "spread", "low", "high", "extreme", "detected")
-COST_COLUMNS = ("gene", "task", "class", "before", "after", "cells")
 
 
 @dataclass(frozen=True)
@@ -96,64 +92,11 @@ def panel_share(raw_BK: np.ndarray) -> np.ndarray:
     return np.expm1(raw_BK.astype(np.float64)).sum(1) / 10_000.0
 
 
-def gene_costs(model: PanelModel, problem: Problem, order: np.ndarray) -> pd.DataFrame:
-    """What is lost on held-out cells when one panel gene is missing and taken as average.
-
-    One row per gene × task for the headline score (class is ""), and per gene × class for its recall: before, after, and
-    the held-out cells behind them (at most 5,000 are used).
-    """
-    cells = spread_out(problem.split.test)
-    columns = problem.panel_columns(cells, order)
-    whole = _scores(model, problem, cells, columns, ())
-    rows = []
-    for place, gene in enumerate(model.genes):
-        lacking = _scores(model, problem, cells, columns, (place,))
-        for (task, name), (before, count) in whole.items():
-            rows.append((gene, task, name, before, lacking[task, name][0], count))
-    return pd.DataFrame(rows, columns=list(COST_COLUMNS))
-
-
-def cost_sentence(costs: pd.DataFrame, gene: str) -> str:
-    """The worst that missing one gene does, in words."""
-    here = costs[(costs["gene"] == gene) & costs["before"].notna()]
-    if here.empty:
-        return f"What {gene} is worth was not measured in this run."
-    recalls = here[(here["class"] != "") & (here["cells"] >= 5)]
-    recalls = recalls.assign(drop=recalls["before"] - recalls["after"]).sort_values("drop", ascending=False)
-    if len(recalls) and recalls.iloc[0]["drop"] >= 0.01:
-        row = recalls.iloc[0]
-        return (
-            f"Without {gene} the recall of {row['class']} ({row['task']}) falls from {row['before']:.2f} to"
-            f" {row['after']:.2f} on held-out cells."
-        )
-    scores = here[here["class"] == ""]
-    row = scores.loc[(scores["before"] - scores["after"]).idxmax()]
-    if row["before"] - row["after"] >= 0.005:
-        return f"Without {gene} the score of {row['task']} falls from {row['before']:.2f} to {row['after']:.2f}."
-    return f"Without {gene} nothing measurable is lost on held-out cells."
-
-
 def spread_out(cells: np.ndarray) -> np.ndarray:
     """At most 5,000 of the cells, evenly spaced."""
     if len(cells) <= MAX_CELLS:
         return cells
     return cells[np.linspace(0, len(cells) - 1, MAX_CELLS).astype(int)]
-
-
-def _scores(
-    model: PanelModel, problem: Problem, cells: np.ndarray, columns: np.ndarray, absent: Sequence[int]
-) -> dict[tuple[str, str], tuple[float, int]]:
-    """(task, class or "") -> score and the cells behind it."""
-    found = {}
-    for target, answer in zip(problem.targets, model.predict(columns, absent=absent), strict=True):
-        labelled = target.labelled[cells]
-        found[target.task, ""] = metrics.headline(target, cells, answer.values), int(labelled.sum())
-        true = target.values[cells]
-        for code, name in enumerate(target.classes):
-            here = true == code
-            recall = float(np.mean(answer.values[here] == code)) if here.any() else float("nan")
-            found[target.task, name] = recall, int(here.sum())
-    return found
 
 
 def _usual(values: np.ndarray) -> tuple[float, float, float]:

@@ -12,6 +12,7 @@ from scipy import sparse
 from yoto_core.data.genes import families_of
 from yoto_core.data.problem import Problem
 from yoto_core.data.targets import Target
+from yoto_core.evaluation.attribution import highest_in
 
 REPLACEMENTS = 5  # candidates named per gene
 REDUNDANT = 0.7  # correlation from which two panel genes are called alike
@@ -90,37 +91,21 @@ def _classes(columns: np.ndarray, names: list[str], targets: tuple[Target, ...],
 def _genes(
     columns: np.ndarray, names: list[str], classes: pd.DataFrame, targets: tuple[Target, ...], cells: np.ndarray
 ) -> pd.DataFrame:
-    """Per gene its best class: the highest one of the task whose classes explain most of the gene's spread."""
-    explained = {t.task: _explained(columns, t.values[cells]) for t in targets if t.classes}
+    """Per gene the class in which it is highest (`attribution.highest_in`), and its highest mean in any class."""
     rows = []
-    for place, name in enumerate(names):
-        here = classes[classes["gene"] == name]
-        best = {"best_task": "", "best_class": "", "best_mean": np.nan, "best_percent": np.nan, "highest_mean": np.nan}
-        if explained:
-            task = max(explained, key=lambda task: explained[task][place])
-            top = here.loc[here.loc[here["task"] == task, "mean"].idxmax()]
-            best = {
-                "best_task": task,
-                "best_class": top["class"],
-                "best_mean": top["mean"],
-                "best_percent": top["percent"],
-                "highest_mean": here["mean"].max(),
+    for place, (name, best) in enumerate(zip(names, highest_in(columns, targets, cells), strict=True)):
+        found = {"best_task": "", "best_class": "", "best_mean": np.nan, "best_percent": np.nan, "highest_mean": np.nan}
+        if best is not None:
+            found = {
+                "best_task": best.task,
+                "best_class": best.name,
+                "best_mean": best.mean,
+                "best_percent": 100 * best.inside,
+                "highest_mean": classes.loc[classes["gene"] == name, "mean"].max(),
             }
         detection = 100 * float(np.mean(columns[:, place] > 0))
-        rows.append({"gene": name, **best, "detection": detection, "families": ", ".join(families_of(name))})
+        rows.append({"gene": name, **found, "detection": detection, "families": ", ".join(families_of(name))})
     return pd.DataFrame(rows)
-
-
-def _explained(columns: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """(K,) share of each gene's variance that lies between the classes (eta squared), over labelled cells."""
-    columns, codes = columns[codes >= 0].astype(np.float64), codes[codes >= 0]
-    counts = np.bincount(codes)
-    sums = np.stack([np.bincount(codes, weights=column) for column in columns.T], axis=1)
-    present = counts > 0
-    means = sums[present] / counts[present, None]
-    between = (counts[present, None] * (means - columns.mean(axis=0)) ** 2).sum(axis=0)
-    total = ((columns - columns.mean(axis=0)) ** 2).sum(axis=0)
-    return np.divide(between, total, out=np.zeros(len(total)), where=total > 0)
 
 
 def _replacements(against: np.ndarray, order: np.ndarray, problem: Problem) -> pd.DataFrame:

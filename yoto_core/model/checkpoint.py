@@ -19,7 +19,7 @@ from yoto_core.files import write_whole
 
 FILE = "checkpoint.safetensors"
 EVERY = 2.0  # seconds between two checkpoints: about what a lost run repeats
-FORMAT = "1"
+FORMAT = "2"
 
 
 @dataclass(frozen=True)

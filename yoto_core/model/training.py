@@ -36,7 +36,7 @@ from yoto_core.model.network import Answers, Network, answers_for, heads_for
 from yoto_core.model.optimiser import Adam
 from yoto_core.model.panel_model import PanelModel, averaged, freeze, standardise
 from yoto_core.model.start import informed_order
-from yoto_core.progress import OnProgress, Progress, ShouldStop, Stopped
+from yoto_core.progress import OnProgress, Progress, ShouldStop, Stopped, never
 from yoto_core.scores.metrics import headline
 
 SCORES = "scores_RA"
@@ -56,15 +56,29 @@ class TrainResult:
 
     `order` holds M positions among the candidates, best first: the first k are the panel of size k, for every k up to M
     (twice the panel size where there are as many candidates). `model` reads all M; `model.at_size(k)` the first k.
-    `stability` is the share of replicas whose own best `panel_size` genes hold the gene.
     """
 
     order: np.ndarray
     scores: np.ndarray
-    stability: np.ndarray
     model: PanelModel
     history: tuple[dict[str, float], ...] = field(repr=False)
     seconds: float
+
+
+@runtime.one_thread_each
+def choose_genes(problem: Problem, config: RunConfig, *, should_stop: ShouldStop = never) -> np.ndarray:
+    """(K,) positions of the panel among the candidates, best first: the same selection as `train`, start included, no fitting.
+
+    Raises:
+        Stopped: `should_stop` said so between two steps.
+    """
+    run = _Training(problem, config)
+    for step in range(config.training.steps):
+        if should_stop():
+            raise Stopped
+        run.choose(step)
+    run.settle()
+    return run.pool[: run.panel_size]
 
 
 @runtime.one_thread_each
@@ -141,8 +155,6 @@ class _Training:
     def settle(self) -> None:
         """Order the genes for good and keep the first M of them."""
         ranked = selector.top_k((self.scores_RA.detach() + self.included_A).mean(0), self.n_ranked)
-        own_RK = selector.top_k(self.scores_RA.detach() + self.included_A, self.panel_size)
-        self.stability = np.array([float((own_RK == gene).any(1).float().mean()) for gene in ranked])
         self.settled = True
         self._keep(ranked)
         self.answers = self._answers(torch.ones_like(self.answers[0].weights_RN), FITTING_BALANCE)
@@ -187,7 +199,7 @@ class _Training:
         ids = tuple(candidates.ids[gene] for gene in self.pool)
         scales = {"mean": self.mean_A, "spread": self.spread_A, "level": self.level_A}
         model = freeze(self.network, scales, symbols, ids, normalize=self.form)
-        return TrainResult(self.pool, self.final_scores, self.stability, model, tuple(self.history), seconds)
+        return TrainResult(self.pool, self.final_scores, model, tuple(self.history), seconds)
 
     @property
     def form(self) -> Normalize:
@@ -207,7 +219,6 @@ class _Training:
         if math.isfinite(best_score):
             tensors |= {f"best {name}": value for name, value in best_state.items()}
         if self.settled:
-            tensors["stability"] = torch.from_numpy(self.stability)
             tensors["final scores"] = torch.from_numpy(self.final_scores)
         values = {
             "step": self.step, "optimiser_steps": self.optimiser.steps, "settled": self.settled, "seconds": seconds,
@@ -226,7 +237,6 @@ class _Training:
         self.optimiser.steps, self.step, self.history = values["optimiser_steps"], values["step"], values["history"]
         self.best = (values["best"], _named(earlier, "best "))
         if values["settled"]:
-            self.stability = earlier.tensors["stability"].numpy()
             self.final_scores = earlier.tensors["final scores"].numpy()
             self.settled = True
             self._read_columns()

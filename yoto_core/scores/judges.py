@@ -45,13 +45,13 @@ class Judge:
 class BalancedNeighbours(KNeighborsClassifier):
     """Nearest neighbours whose votes count by how rare their class is among the training cells."""
 
-    def fit(self, X: np.ndarray, y: np.ndarray) -> "BalancedNeighbours":  # noqa: N803
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "BalancedNeighbours":
         """Keep the training cells and the share of each class."""
         super().fit(X, y)
         self.share_ = np.unique(y, return_counts=True)[1] / len(y)
         return self
 
-    def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+    def predict(self, X: np.ndarray) -> np.ndarray:
         """The class with the most votes in proportion to its share."""
         return self.classes_[np.argmax(self.predict_proba(X) / self.share_, axis=1)]
 
