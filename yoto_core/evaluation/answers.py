@@ -75,7 +75,7 @@ class _Question:
     draw: int = 0
 
 
-@runtime.one_thread_each
+@runtime.one_thread_each()
 def answer_fold(fold: Fold, config: RunConfig, *, on_progress: OnProgress, should_stop: ShouldStop) -> Answers:
     """Let every learner answer for the held-out cells of a fold.
 
