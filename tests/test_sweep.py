@@ -12,7 +12,7 @@ from yoto_core.files import write_json
 from yoto_core.plots.sweep import sweep_figure
 from yoto_core.progress import Phase
 from yoto_core.store.folders import runs_folder
-from yoto_core.store.history import headline_score, history
+from yoto_core.store.history import headline_scores, history
 from yoto_core.store.labels import Label
 from yoto_core.store.status import Status, last_word, read_status, write_status
 from yoto_core.work import jobs, sweep
@@ -92,7 +92,7 @@ def compared():
     for seed in (0, 1):
         folder = save(replace(finished(), config=replace(finished().config, seed=seed)))
         write_json(folder / "label.json", Label(sweep="a" * 32, sizes=(4, 8)).__dict__)
-        write_status(folder, replace(last_word(folder), score=headline_score(finished().evaluation.scores)))
+        write_status(folder, replace(last_word(folder), scores=headline_scores(finished().evaluation.scores)))
     return history()
 
 

@@ -22,7 +22,7 @@ def choose(rows: list[Row]) -> list[Row]:
         table.assign(state=[STATES[row.status.state][0] for row in rows]),
         hide_index=True,
         width="stretch",
-        column_order=["name", "state", "score", "genes", "tasks", "data", "seed", "created", "minutes", "megabytes"],
+        column_order=["name", "state", "scores", "genes", "tasks", "data", "seed", "created", "minutes", "megabytes"],
         height=min(38 + 35 * len(rows), 420),
         on_select="rerun",
         selection_mode="multi-row",
@@ -30,8 +30,10 @@ def choose(rows: list[Row]) -> list[Row]:
         column_config={
             "name": columns.TextColumn("Name", width=200),
             "state": columns.TextColumn("State", width=100),
-            "score": columns.NumberColumn(
-                "Score", format="%.2f", width=60, help="Headline score on held-out cells, mean over tasks."
+            "scores": columns.TextColumn(
+                "Scores",
+                width=190,
+                help="Of the panel on held-out cells, task by task: macro-F1, or R² where it says so.",
             ),
             "genes": columns.NumberColumn("Genes", width=60),
             "tasks": columns.TextColumn("Predicts", width=85),

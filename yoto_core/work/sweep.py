@@ -108,7 +108,7 @@ def comparison(rows: Sequence[Row]) -> pd.DataFrame:
     found = []
     for row in sorted(rows, key=lambda row: (row.tasks, row.panel_size or 0, row.seed or 0)):
         tags = {"run": row.run_id, "tasks": ", ".join(row.tasks), "seed": row.seed, "trained_for": row.panel_size}
-        curve = _own_curve(run_folder(row.run_id)) if row.status.score is not None else pd.DataFrame()
+        curve = _own_curve(run_folder(row.run_id)) if row.status.scores else pd.DataFrame()
         for size in row.label.sizes or (row.panel_size,):
             scores = curve[curve["size"] == size].to_dict("records") if len(curve) else []
             for score in scores or [{"task": "", "metric": "", "value": None, "low": None, "high": None}]:
