@@ -88,7 +88,7 @@ def test_a_run_of_an_earlier_version_lists_without_its_mean_over_metrics():
 def test_scores_of_another_form_are_a_damaged_run(scores):
     folder = save(finished())
     write_json(folder / "status.json", {**last_word(folder).__dict__, "scores": scores})
-    with pytest.raises(RunError, match="status.json"):
+    with pytest.raises(RunError, match=r"status\.json"):
         last_word(folder)
 
 

@@ -35,7 +35,8 @@ class Row:
     data: str = ""
     tasks: tuple[str, ...] = ()
     panel_size: int | None = None
-    seed: int | None = None
+    seed: int | None = None  # of the training
+    split_seed: int | None = None
     disk: int = 0  # bytes
 
     @property
@@ -88,6 +89,7 @@ def history_table(rows: list[Row]) -> pd.DataFrame:
             "tasks": [", ".join(row.tasks) for row in rows],
             "genes": pd.array([row.panel_size for row in rows], dtype="Int64"),
             "seed": pd.array([row.seed for row in rows], dtype="Int64"),
+            "split_seed": pd.array([row.split_seed for row in rows], dtype="Int64"),
             "scores": [scores_text(row.status.scores) for row in rows],
             "state": [row.status.state for row in rows],
             "created": pd.Series([datetime.fromtimestamp(row.status.created) for row in rows], dtype="datetime64[s]"),
@@ -146,20 +148,22 @@ def history_row(folder: Path) -> Row:
         status = read_status(folder)
         with reading("config.json"):
             changed = (folder / "config.json").stat().st_mtime_ns
-        data, tasks, panel_size, seed = _design(str(folder), changed)
+        asked = _design(str(folder), changed)
     except RunError as error:
         broken = replace(status, state="failed", message=str(error.args[0]), hint=error.hint)
         return Row(folder.name, broken, label, disk=_size(folder))
-    return Row(folder.name, status, label, data, tasks, panel_size, seed, _size(folder))
+    return Row(folder.name, status, label, *asked, disk=_size(folder))
 
 
 @lru_cache(maxsize=8192)
-def _design(folder: str, changed: int) -> tuple[str, tuple[str, ...], int | None, int | None]:
-    """What a run was asked for: it never changes, so it is read once."""
+def _design(folder: str, changed: int) -> tuple[str, tuple[str, ...], int, int, int]:
+    """What a run was asked for (data, tasks, panel size, seed, split seed): it never changes, so it is read once."""
     config, about = read_json(Path(folder) / "config.json"), read_json(Path(folder) / "data.json")
     with reading("config.json"):
         tasks = tuple(str(task["obs"]) for task in config["tasks"])
-        return str(about.get("name", "")), tasks, int(config["selector"]["panel_size"]), int(config["seed"])
+        seed = int(config["seed"])
+        split_seed = int(config["split"].get("seed", seed))  # earlier versions had one seed for both
+        return str(about.get("name", "")), tasks, int(config["selector"]["panel_size"]), seed, split_seed
 
 
 def _minutes(status: Status) -> float | None:
