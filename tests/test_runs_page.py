@@ -16,7 +16,14 @@ from yoto_core.files import write_json
 from yoto_core.report import config_changes
 from yoto_core.store import library, runs
 from yoto_core.store.folders import runs_folder
-from yoto_core.store.history import delete_run, history, history_row, history_table
+from yoto_core.store.history import (
+    delete_run,
+    headline_scores,
+    history,
+    history_row,
+    history_table,
+    scores_text,
+)
 from yoto_core.store.labels import Label, read_label, rename
 from yoto_core.store.status import last_word, of_process, of_this_process, read_status, stop_asked, write_status
 
@@ -51,6 +58,38 @@ def test_every_run_is_a_row():
     assert list(table["state"]) == ["Done"]
     assert list(table["genes"]) == [8]
     assert table["megabytes"][0] > 0.01
+
+
+def test_scores_are_shown_task_by_task_and_never_averaged_over_metrics():
+    folder = save(finished())
+    scores = headline_scores(finished().evaluation.scores)
+    assert [score[:2] for score in scores] == [("cell_type", "macro_f1"), ("condition", "macro_f1"), ("age", "r2")]
+    write_status(folder, replace(last_word(folder), scores=scores))
+    assert last_word(folder).scores == scores
+    values = [f"{value:.2f}" for _, _, value in scores]
+    shown = f"cell_type {values[0]} · condition {values[1]} · age R² {values[2]}"
+    assert list(open_page("Runs").dataframe[0].value["scores"]) == [shown]
+
+
+def test_scores_below_zero_have_a_real_minus_and_none_is_minus_zero():
+    assert scores_text((("a", "macro_f1", -0.001), ("b", "r2", -0.18))) == "a 0.00 · b R² −0.18"
+    assert scores_text(()) == ""
+
+
+def test_a_run_of_an_earlier_version_lists_without_its_mean_over_metrics():
+    folder = save(finished())
+    values = {name: value for name, value in last_word(folder).__dict__.items() if name != "scores"}
+    write_json(folder / "status.json", {**values, "score": 0.5})
+    assert last_word(folder).scores == ()
+    assert list(open_page("Runs").dataframe[0].value["scores"]) == [""]
+
+
+@pytest.mark.parametrize("scores", [0.5, [["cell_type", "macro_f1"]], [["cell_type", "macro_f1", "high"]], [1]])
+def test_scores_of_another_form_are_a_damaged_run(scores):
+    folder = save(finished())
+    write_json(folder / "status.json", {**last_word(folder).__dict__, "scores": scores})
+    with pytest.raises(RunError, match=r"status\.json"):
+        last_word(folder)
 
 
 def test_the_open_run_can_be_opened_named_and_copied():
@@ -189,7 +228,7 @@ def test_changes_of_a_design_are_named_in_the_words_of_the_form():
     assert config_changes(before, after) == (
         "tasks: cell_type (classification, weight 1) → cell_type (classification, weight 1), condition"
         " (classification, weight 1)",
-        "Seed: 0 → 3",
+        "Training seed: 0 → 3",
         "Panel size (genes): 6 → 4",
     )
 

@@ -17,7 +17,15 @@ from pathlib import Path
 from yoto_core.errors import DataError, RunError, YotoError
 from yoto_core.files import locked, read_json
 from yoto_core.progress import OnProgress, Progress, Stopped, silent
-from yoto_core.store.status import Status, of_this_process, read_status, stop_asked, stopped_message, write_status
+from yoto_core.store.status import (
+    Scores,
+    Status,
+    of_this_process,
+    read_status,
+    stop_asked,
+    stopped_message,
+    write_status,
+)
 from yoto_core.work import queue
 from yoto_core.work.reporting import Reporter, drop_parts, watch_over
 
@@ -43,8 +51,8 @@ def carry_out(
     if own_process:
         watch_over(report, stop, lambda: _end_at_once(folder, report))
     try:
-        score = _work(folder, report, stop)
-        return report.end(state="done", message="Finished.", score=score)
+        scores = _work(folder, report, stop)
+        return report.end(state="done", message="Finished.", scores=scores)
     except Stopped:
         return report.end(state="stopped", message=stopped_message(folder, report.status))
     except YotoError as error:
@@ -82,7 +90,7 @@ def _end_at_once(folder: Path, report: Reporter) -> None:
     os._exit(0)
 
 
-def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> float | None:
+def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> Scores:
     report(Progress("reading", 0, 1, "Reading the data"))
     if stop():
         raise Stopped
@@ -93,7 +101,7 @@ def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> float | N
     from yoto_core.explore.profiles import profile
     from yoto_core.model.checkpoint import checkpoints_in, drop_checkpoint
     from yoto_core.store import exploration, runs
-    from yoto_core.store.history import headline_score
+    from yoto_core.store.history import headline_scores
 
     config, about = runs.read_config(folder), read_json(folder / "data.json")
     data = read_dataset(about["path"], matrix=config.genes.matrix, name=about["name"])
@@ -111,19 +119,19 @@ def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> float | N
         runs.save_panel(folder, chosen.run)
         exploration.save_profiles(folder, profiles)
         report.status = replace(report.status, has_panel=True)
-    score = report.status.score
+    scores = report.status.scores
     if not (folder / "metrics.json").exists():  # an earlier process may have come as far as this
         evaluation = pipeline.compare(chosen, on_progress=report, should_stop=stop)
         report(Progress("saving", 0, 1, "Saving the scores"))
-        score = headline_score(evaluation.scores)
+        scores = headline_scores(evaluation.scores)
         with report.writing:
             runs.save_evaluation(folder, replace(chosen.run, evaluation=evaluation))
-            report.status = replace(report.status, score=score)
+            report.status = replace(report.status, scores=scores)
     if config.evaluation.maps == "yes":
         panel = (chosen.problem, chosen.run.model, chosen.order)
         exploration.save_maps(folder, draw_maps(*panel, seed=config.seed, on_progress=report, should_stop=stop))
     drop_checkpoint(folder)
-    return score
+    return scores
 
 
 def main() -> int:

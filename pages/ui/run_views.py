@@ -22,7 +22,19 @@ def choose(rows: list[Row]) -> list[Row]:
         table.assign(state=[STATES[row.status.state][0] for row in rows]),
         hide_index=True,
         width="stretch",
-        column_order=["name", "state", "score", "genes", "tasks", "data", "seed", "created", "minutes", "megabytes"],
+        column_order=[
+            "name",
+            "state",
+            "scores",
+            "genes",
+            "tasks",
+            "data",
+            "seed",
+            "split_seed",
+            "created",
+            "minutes",
+            "megabytes",
+        ],
         height=min(38 + 35 * len(rows), 420),
         on_select="rerun",
         selection_mode="multi-row",
@@ -30,13 +42,18 @@ def choose(rows: list[Row]) -> list[Row]:
         column_config={
             "name": columns.TextColumn("Name", width=200),
             "state": columns.TextColumn("State", width=100),
-            "score": columns.NumberColumn(
-                "Score", format="%.2f", width=60, help="Headline score on held-out cells, mean over tasks."
+            "scores": columns.TextColumn(
+                "Scores",
+                width=190,
+                help="Of the panel on held-out cells, task by task: macro-F1, or R² where it says so.",
             ),
             "genes": columns.NumberColumn("Genes", width=60),
             "tasks": columns.TextColumn("Predicts", width=85),
             "data": columns.TextColumn("Data", width=90),
-            "seed": columns.NumberColumn("Seed", width=55),
+            "seed": columns.NumberColumn("Seed", width=55, help="Of the training."),
+            "split_seed": columns.NumberColumn(
+                "Split", width=50, help="Seed of the split: another holds out other cells."
+            ),
             "created": columns.DatetimeColumn("Made", format="D MMM YYYY, HH:mm", width=130),
             "minutes": columns.NumberColumn("Minutes", format="%.1f", width=70),
             "megabytes": columns.NumberColumn("MB", format="%.1f", width=50, help="Size on disk."),

@@ -1,4 +1,6 @@
-"""The part of the Design page that trains one design several times over: sizes, seeds and sets of tasks."""
+"""The part of the Design page that trains one design several times over: sizes, repeats and sets of tasks."""
+
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -7,9 +9,16 @@ from yoto_core.config import RunConfig
 from yoto_core.data.genes import split_list
 from yoto_core.data.reading import Dataset
 from yoto_core.errors import ConfigError
-from yoto_core.work.sweep import Sweep, start_sweep
+from yoto_core.words import counted
+from yoto_core.work.sweep import Sweep, Vary, start_sweep
 
 TOGETHER, ALONE = "All tasks together", "All together, and each task alone"
+MOST_REPEATS = 10
+VARY: dict[Vary, str] = {
+    "training": "the training (same held-out cells)",
+    "split": "the split (other held-out cells)",
+    "both": "both",
+}
 
 
 def show(config: RunConfig, data: Dataset) -> None:
@@ -20,26 +29,37 @@ def show(config: RunConfig, data: Dataset) -> None:
             "Panel sizes", f"{max(1, config.selector.panel_size // 2)}, {config.selector.panel_size}", key="sweep_sizes",
             help="One training scores every smaller size too, so only the largest is trained.",
         )  # fmt: skip
-        each = left.toggle("Train each size for itself", key="sweep_each", help="Slower; shows what that would gain.")
-        seeds = middle.number_input(
-            "Repeats", 1, 10, 3, key="sweep_seeds", help="The same training with different seeds: how far chance goes."
+        each = left.toggle(
+            "Train each size separately", key="sweep_each", help="Takes longer; shows what that would gain."
         )
+        repeats = middle.number_input(
+            "Repeats", 1, MOST_REPEATS, 3, key="sweep_repeats", help="How much results vary between seeds."
+        )
+        vary: Vary = "training"
+        if repeats > 1:
+            vary = right.radio("Repeats vary", list(VARY), format_func=VARY.__getitem__, key="sweep_vary")
         choice = TOGETHER
         if len(config.tasks) > 1:
-            choice = right.radio("Tasks", [TOGETHER, ALONE], key="sweep_tasks")
+            choice = middle.radio("Tasks", [TOGETHER, ALONE], key="sweep_tasks")
         with messages.errors_shown(stop=False):
-            sweep = Sweep(_sizes(typed), tuple(range(config.seed, config.seed + seeds)), _sets(config, choice), each)
-            number = len(sweep.plan(config))
-            st.caption(f"{number:,} training{'s' if number > 1 else ''}, one after the other where there is no room.")
-            for planned in sweep.plan(config)[:: len(sweep.seeds)]:
-                state.findings(planned)  # a design that does not fit is refused here, not by its run
+            sweep = Sweep(_sizes(typed), int(repeats), _sets(config, choice), each, vary)
+            planned = sweep.plan(config)
+            st.caption(f"{counted(len(planned), 'training')}, one after the other where there is no room.")
+            _check(planned[:: sweep.repeats])
             if st.button("Train and compare", icon=":material/play_arrow:", key="sweep_start"):
+                _check(planned)  # another split may hold out other classes
                 sweep_id = start_sweep(
                     sweep, config, data_path=state.dataset_path(), data_name=data.name, data_digest=data.digest,
                     owner=state.owner(),
                 )  # fmt: skip
                 state.set_config(config)
                 nav.go("Runs", sweep=sweep_id)
+
+
+def _check(planned: Sequence[RunConfig]) -> None:
+    """A design that does not fit the data is refused here, not by its run (ConfigError)."""
+    for config in planned:
+        state.findings(config)
 
 
 def _sets(config: RunConfig, choice: str) -> tuple[tuple[str, ...], ...]:

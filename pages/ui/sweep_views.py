@@ -8,7 +8,16 @@ from pages.ui import downloads, messages, state
 from yoto_core.plots.sweep import sweep_figure
 from yoto_core.report import METRIC_LABELS
 from yoto_core.store.history import Row
-from yoto_core.work.sweep import comparison, standing, stop_sweep, summary, sweep_rows
+from yoto_core.words import without_minus_zero
+from yoto_core.work.sweep import Vary, comparison, standing, stop_sweep, summary, sweep_rows, varied
+
+FIGURES = {"mean": "Mean", "lowest": "Lowest", "highest": "Highest"}
+DIFFER: dict[Vary | None, str] = {
+    None: "Nothing is repeated.",
+    "training": "Repeats differ in the training; the held-out cells are the same.",
+    "split": "Repeats differ in the split: each holds out other cells.",
+    "both": "Repeats differ in the training and in the split: each holds out other cells.",
+}
 
 
 def show(rows: list[Row]) -> None:
@@ -50,17 +59,21 @@ def _progress_and_table(sweep_id: str, *, live: bool) -> None:
                 alt="Score against panel size for every set of tasks",
             )  # fmt: skip
             st.dataframe(
-                seen.assign(metric=seen["metric"].map(METRIC_LABELS)), hide_index=True, width="stretch", alt="Scores of every size and set of tasks",
+                seen.assign(
+                    metric=seen["metric"].map(METRIC_LABELS),
+                    **{name: without_minus_zero(seen[name], 3) for name in FIGURES},
+                ),
+                hide_index=True, width="stretch", alt="Scores of every size and set of tasks",
                 column_config={
                     "tasks": "Trained for", "genes": "Genes",
                     "trained_for": st.column_config.NumberColumn("Size trained", help="Smaller sizes are its first genes."),
-                    "task": "Task", "metric": "Score", "seeds": "Repeats",
-                    "mean": st.column_config.NumberColumn("Mean", format="%.3f"),
-                    "lowest": st.column_config.NumberColumn("Lowest", format="%.3f"),
-                    "highest": st.column_config.NumberColumn("Highest", format="%.3f"),
+                    "task": "Task", "metric": "Score", "repeats": "Repeats",
+                    **{name: st.column_config.NumberColumn(label, format="%.3f") for name, label in FIGURES.items()},
                 },
             )  # fmt: skip
-            st.caption("Scores of YOTO's own model on held-out cells; lowest and highest over the repeats.")
+            st.caption(
+                f"Scores of YOTO's own model on held-out cells; lowest and highest over the repeats. {DIFFER[varied(table)]}"
+            )
             downloads.table_button("Every run (CSV)", table, "yoto_comparison.csv")
         if not now.live and table["value"].isna().any():
             lacking = table[table["value"].isna()]["run"].nunique()

@@ -69,7 +69,14 @@ def page_with_history(number: int) -> tuple[float, float]:
     """Seconds to list so many finished runs from cold, and to run the Runs page with them."""
     first = new_run(demo_config())
     (first / "panel.csv").write_text("x" * 5000)
-    done = replace(read_status(first), state="done", started=1.0, finished=60.0, score=0.8, has_panel=True)
+    done = replace(
+        read_status(first),
+        state="done",
+        started=1.0,
+        finished=60.0,
+        scores=(("cell_type", "macro_f1", 0.8),),
+        has_panel=True,
+    )
     write_json(first / "status.json", done.__dict__)
     for i in range(number - 1):
         shutil.copytree(first, first.with_name(f"{i:032x}"))

@@ -5,24 +5,33 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
-from yoto_core.config import RunConfig
+from yoto_core.config import RunConfig, SplitConfig
+from yoto_core.data.folds import fold_count
 from yoto_core.data.preprocess import Candidates
 from yoto_core.data.reading import Dataset
 from yoto_core.data.splits import Split
 from yoto_core.data.targets import Target
 from yoto_core.errors import ConfigError
+from yoto_core.words import counted, group_words
 
 FEW_CELLS = 20  # in a class: scores of such classes move by several points with every cell
+FEW_HELD_OUT = 5  # groups: the spread among fewer says too little about further ones for an interval
+LISTED = 5  # names in one sentence
+CROSS_VALIDATE = "Use cross-validation: every cell is judged once."
+
+Offer = Literal["", "cross-validation"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something the user should know; `hint` says what can be done."""
+    """Something the user should know; `hint` says what can be done, `offer` what one click can do about it."""
 
     level: Literal["note", "warning"]
     message: str
     hint: str = ""
+    offer: Offer = ""
 
 
 def check_data(data: Dataset) -> tuple[Finding, ...]:
@@ -71,6 +80,8 @@ def check_fit(
 ) -> tuple[Finding, ...]:
     """Findings about a config on its data.
 
+    With cross-validation every cell is judged once, so what is said of held-out cells then concerns all cells in use.
+
     Raises:
         ConfigError: The panel cannot be smaller than the candidates, or a task cannot be scored.
     """
@@ -79,62 +90,152 @@ def check_fit(
         raise ConfigError(
             f"The panel size is {k} but there are {n:,} candidate genes.", hint=f"Choose at most {n - 1:,}."
         )
-    findings = [finding for target in targets for finding in _check_target(target, split, config)]
+    findings = []
     if split.groups is not None:
-        left_out = int((split.groups < 0).sum())
-        if left_out:
-            findings.append(
-                Finding("warning", f"{left_out:,} cells have no {config.split.group} and take no part in this run.")
-            )
+        for target in targets:
+            findings += _check_nesting(target, split.groups, config.split.group)
+        findings += _check_groups(split, config.split)
+    for target in targets:
+        findings += _check_target(target, split, config)
     return tuple(findings)
+
+
+def _check_groups(split: Split, config: SplitConfig) -> list[Finding]:
+    """What is held out where whole groups are, and which cells belong to none."""
+    findings = []
+    one, many = group_words(config.group)
+    left_out = int((split.groups < 0).sum())
+    if left_out:
+        has, takes = ("has", "takes") if left_out == 1 else ("have", "take")
+        findings.append(
+            Finding("warning", f"{counted(left_out, 'cell')} {has} no {config.group} and {takes} no part in this run.")
+        )
+    n_groups, held_out = _n_groups(split), len(split.held_out)
+    if fold_count(n_groups, config) > 1 or held_out >= FEW_HELD_OUT:
+        return findings
+    says = f"One {one} says" if held_out == 1 else f"{held_out} {many} say"
+    said = f"Held out: {held_out} of {counted(n_groups, one, many)} ({_listed(split.held_out)})."
+    findings.append(
+        Finding(
+            "warning",
+            f"{said} {says} little about others: no interval can be given below {FEW_HELD_OUT}.",
+            CROSS_VALIDATE,
+            "cross-validation",
+        )
+    )
+    return findings
+
+
+def _check_nesting(target: Target, groups: np.ndarray, column: str) -> list[Finding]:
+    """Whether the label follows from the group: then groups and labels cannot be told apart."""
+    used = target.labelled & (groups >= 0)
+    one, many = group_words(column)
+    pairs = pd.DataFrame({"group": groups[used], "value": target.values[used]}).drop_duplicates()
+    groups_of_value = pairs.groupby("value").size()
+    if target.classes and (groups_of_value == 1).all():
+        raise ConfigError(
+            f"Every class of “{target.task}” is in one {one} only, so training never sees the classes of a held-out"
+            f" {one}.",
+            hint="Split by single cells, hold out groups of another column, or drop this task.",
+        )
+    n_groups = pairs["group"].nunique()
+    if len(pairs) > n_groups:
+        return []
+    few = n_groups < 2 * FEW_HELD_OUT if not target.classes else groups_of_value.min() < FEW_HELD_OUT
+    return [
+        Finding(
+            "warning" if few else "note",
+            f"Every {one} has one {target.task} only: with {counted(n_groups, one, many)} it cannot be told for sure"
+            f" whether the panel tells {target.task} or {many} apart.",
+            f"More {many} for each {'class' if target.classes else 'range of the number'} would tell.",
+        )
+    ]
 
 
 def _check_target(target: Target, split: Split, config: RunConfig) -> list[Finding]:
     findings = []
     unlabelled = int((~target.labelled).sum()) - sum(target.dropped.values())
     if unlabelled:
-        findings.append(
-            Finding("note", f"{unlabelled:,} cells have no {target.task}; they still train the other tasks.")
-        )
+        one = unlabelled == 1
+        if len(config.tasks) > 1:
+            rest = "; it still trains the other tasks" if one else "; they still train the other tasks"
+        else:
+            rest = " and takes no part" if one else " and take no part"
+        said = f"{counted(unlabelled, 'cell')} {'has' if one else 'have'} no {target.task}{rest}."
+        findings.append(Finding("note", said))
     for name, cells in target.dropped.items():
         findings.append(
             Finding(
                 "warning",
-                f"Class “{name}” of {target.task} has {cells:,} cells and is left out.",
+                f"Class “{name}” of {target.task} has {counted(cells, 'cell')} and is left out.",
                 f"A class needs {config.split.min_class_cells} cells, some of them among the training cells.",
             )
         )
-    for part, cells in (("training", split.train), ("held-out", split.test)):
-        if target.labelled[cells].sum() < 2:
+    crossed = _is_crossed(split, config.split)
+    for part, cells in (("training", split.train), *((("held-out", split.test),) if not crossed else ())):
+        labelled = int(target.labelled[cells].sum())
+        if labelled < 2:
             raise ConfigError(
-                f"Task “{target.task}” has {int(target.labelled[cells].sum())} labelled cells among the {part} cells.",
+                f"Task “{target.task}” has {counted(labelled, 'labelled cell')} among the {part} cells.",
                 hint="Hold out another group or another share, or drop this task.",
             )
     if target.classes:
-        findings += _check_classes(target, split)
+        findings += _check_crossed_classes(target, split) if crossed else _check_classes(target, split)
     return findings
 
 
 def _check_classes(target: Target, split: Split) -> list[Finding]:
+    """Classes too small to be judged on one held-out part."""
     held_out = target.counts(split.test)
     absent = [name for name, cells in zip(target.classes, held_out, strict=True) if not cells]
-    few = [name for name, cells in zip(target.classes, held_out, strict=True) if 0 < cells < FEW_CELLS]
-    findings = []
-    if absent:
-        findings.append(
-            Finding("warning", f"No held-out cell is {' or '.join(absent)} ({target.task}).", "It is not scored.")
-        )
-    if few:
-        findings.append(
-            Finding(
-                "note",
-                f"{len(few)} classes of {target.task} have fewer than {FEW_CELLS} held-out cells.",
-                "Their scores are rough; the intervals say how rough.",
-            )
-        )
+    few = int(((held_out > 0) & (held_out < FEW_CELLS)).sum())
     if (held_out > 0).sum() < 2:
         raise ConfigError(
             f"Only one class of “{target.task}” is among the held-out cells.",
-            hint="Hold out another group or more cells.",
+            hint="Hold out another group or more cells, or use cross-validation.",
+        )
+    findings = []
+    if absent:
+        scored = "It is" if len(absent) == 1 else "They are"
+        findings.append(
+            Finding(
+                "warning",
+                f"No held-out cell is {_listed(absent, 'or')} ({target.task}). {scored} not scored.",
+                CROSS_VALIDATE,
+                "cross-validation",
+            )
+        )
+    if few:
+        findings.append(
+            Finding("note", f"{_classes_with_few(few, target)} held-out cells.", CROSS_VALIDATE, "cross-validation")
         )
     return findings
+
+
+def _check_crossed_classes(target: Target, split: Split) -> list[Finding]:
+    """Classes that stay small although every cell is judged."""
+    cells = np.arange(len(target.values)) if split.groups is None else np.flatnonzero(split.groups >= 0)
+    few = int((target.counts(cells) < FEW_CELLS).sum())
+    if not few:
+        return []
+    rough = "Its score is rough; the interval says" if few == 1 else "Their scores are rough; the intervals say"
+    return [Finding("note", f"{_classes_with_few(few, target)} cells in all.", f"{rough} how rough.")]
+
+
+def _classes_with_few(few: int, target: Target) -> str:
+    return f"{counted(few, 'class', 'classes')} of {target.task} {'has' if few == 1 else 'have'} fewer than {FEW_CELLS}"
+
+
+def _is_crossed(split: Split, config: SplitConfig) -> bool:
+    return fold_count(_n_groups(split), config) > 1
+
+
+def _n_groups(split: Split) -> int | None:
+    return None if split.groups is None else np.unique(split.groups[split.groups >= 0]).size
+
+
+def _listed(names: Sequence[str], last: str = "and") -> str:
+    """Names in a sentence, the first few of many."""
+    if len(names) > LISTED:
+        return f"{', '.join(names[:LISTED])} {last} {len(names) - LISTED} more"
+    return f" {last} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -1,4 +1,4 @@
-"""A sweep: score against panel size, one line per task and set of tasks, with the spread over seeds."""
+"""A sweep: score against panel size, one line per task and set of tasks, with the spread over repeats."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -7,7 +7,7 @@ from yoto_core.plots.style import OKABE_ITO, Theme, literal, styled
 
 
 def sweep_figure(table: pd.DataFrame, theme: Theme) -> go.Figure:
-    """Lines through the means, bars from the lowest to the highest seed; the table is `sweep.summary`'s."""
+    """Lines through the means, bars from the lowest to the highest repeat; the table is `sweep.summary`'s."""
     figure = go.Figure()
     for i, ((tasks, task), curve) in enumerate(table.groupby(["tasks", "task"], sort=True)):
         color = OKABE_ITO[(i + 1) % len(OKABE_ITO)]

@@ -12,6 +12,7 @@ from yoto_core.files import read_json, reading, saving, write_json
 from yoto_core.store import process
 
 State = Literal["queued", "running", "done", "stopped", "failed", "interrupted"]
+Scores = tuple[tuple[str, str, float], ...]  # task, headline metric, value
 LIVE: tuple[State, ...] = ("queued", "running")
 FILE = "status.json"
 STOP_FILE = "STOP"
@@ -45,7 +46,7 @@ class Status:
     identity: str | None = None  # tells the process from a later one with the same pid
     memory_kills: int | None = None  # of the whole system when the run began
     has_panel: bool = False
-    score: float | None = None  # headline score of the panel, mean over tasks
+    scores: Scores = ()  # of the panel on held-out cells
 
     @property
     def live(self) -> bool:
@@ -115,7 +116,9 @@ def last_word(folder: Path) -> Status:
     """The status file as it stands, whether or not its process is still there."""
     values = read_json(folder / FILE)
     with reading(FILE):
-        return Status(**values)
+        values.pop("score", None)  # of runs of earlier versions: a mean over tasks that mixed metrics
+        scores = tuple((str(task), str(metric), float(value)) for task, metric, value in values.pop("scores", ()))
+        return Status(**values, scores=scores)
 
 
 def has_process(status: Status) -> bool:

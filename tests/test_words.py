@@ -1,0 +1,51 @@
+"""Numbers and nouns as people write them."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from yoto_core.words import counted, group_words, number_text, without_minus_zero
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("donor", ("donor", "donors")),
+        ("Donor_ID", ("donor", "donors")),
+        ("mouse.id", ("mouse", "mice")),
+        ("batch", ("batch", "batches")),
+        ("orig.ident", ("group of orig.ident", "groups of orig.ident")),
+        ("id", ("group of id", "groups of id")),
+    ],
+)
+def test_groups_are_called_what_people_call_them(column, words):
+    assert group_words(column) == words
+
+
+def test_numbers_agree_with_their_nouns():
+    assert [counted(n, "cell") for n in (0, 1, 1200)] == ["0 cells", "1 cell", "1,200 cells"]
+    assert [counted(n, "class", "classes") for n in (1, 2)] == ["1 class", "2 classes"]
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.844, 2, "0.84"),
+        (-0.004, 2, "0.00"),
+        (-0.0, 3, "0.000"),
+        (-0.004, 3, "−0.004"),
+        (-1.26, 1, "−1.3"),
+        (0.4, 0, "0"),
+        (-0.4, 0, "0"),
+        (math.nan, 2, "–"),
+    ],
+)
+def test_a_score_has_a_real_minus_and_never_a_minus_zero(value, digits, text):
+    assert number_text(value, digits) == text
+
+
+def test_a_column_shows_no_minus_zero():
+    shown = without_minus_zero(pd.Series([-0.004, -0.0, -0.2, 0.126, np.nan]), 2)
+    assert [f"{value:.2f}" for value in shown] == ["0.00", "0.00", "-0.20", "0.13", "nan"]

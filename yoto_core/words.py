@@ -1,0 +1,41 @@
+"""Numbers and nouns as sentences and tables for people write them."""
+
+import math
+import re
+
+import pandas as pd
+
+_ENDING = re.compile(r"[_. ]?(id|ids|name|no)$", re.IGNORECASE)
+_PLURALS = {
+    "donor": "donors", "patient": "patients", "individual": "individuals", "subject": "subjects", "sample": "samples",
+    "batch": "batches", "library": "libraries", "replicate": "replicates", "mouse": "mice", "animal": "animals",
+    "lane": "lanes", "chip": "chips", "plate": "plates",
+}  # fmt: skip
+
+
+def group_words(column: str) -> tuple[str, str]:
+    """One group and several groups of an obs column in words: donor_id gives donor, donors; other names stay as they are."""
+    plain = _ENDING.sub("", column).lower()
+    known = _PLURALS.get(plain)
+    return (plain, known) if known else (f"group of {column}", f"groups of {column}")
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun: 1 cell, 1,200 cells; `many` where the plural is not made with an s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def number_text(value: float, digits: int = 2) -> str:
+    """A score or a difference with a fixed number of decimals: 0.84, −0.12 with a real minus, and 0.00, never −0.00.
+
+    What is not a number is a dash.
+    """
+    if math.isnan(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+
+
+def without_minus_zero(values: pd.Series, digits: int) -> pd.Series:
+    """Numbers of a table's column, rounded to the decimals that it shows, so that none reads −0.00."""
+    return values.round(digits) + 0.0  # −0.0 + 0.0 is 0.0
