@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.ui import explored, gene_views, messages, nav, state
-from yoto_core import report
+from yoto_core import report, verdicts
 
 nav.ensure_router()
 nav.header("Panel")
@@ -15,9 +15,11 @@ with messages.errors_shown():
 
 st.subheader(f"{run.panel.panel_size:,} genes", anchor=False)
 st.text(report.describe_design(run.config))
-for sentence in report.verdicts(run):
+for sentence in verdicts.verdicts(run):
     st.text(sentence)
-for note in report.metric_notes(run):
+for sentence in gene_views.stability(run):
+    st.text(sentence)
+for note in verdicts.metric_notes(run):
     st.caption(note)
 
 profiles = None

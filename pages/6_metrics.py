@@ -23,7 +23,8 @@ if len(tasks) > 1:
     )
 task = tasks[name]
 
-metric_views.rivals(run, task)
+metric_views.folds(run)
+metric_views.baselines(run, task)
 metric_views.sizes(run, task)
 if task.kind == "classification":
     metric_views.classes(run, task)

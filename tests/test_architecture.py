@@ -29,7 +29,7 @@ FLOORS = (
     ("prediction", "explore"),
     ("pipeline",),
     ("store",),
-    ("report", "work"),
+    ("report", "verdicts", "work"),
     ("worker", "__main__", "__init__"),
 )
 

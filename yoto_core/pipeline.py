@@ -128,7 +128,9 @@ def design(data: Dataset, config: RunConfig) -> Design:
     split = folds[0]
     targets = tuple(without_unseen(target, split.train) for target in encoded)
     for fold in folds[1:]:
-        _ = [without_unseen(target, fold.train) for target in encoded]  # a fold that cannot train is refused before it is run
+        _ = [
+            without_unseen(target, fold.train) for target in encoded
+        ]  # a fold that cannot train is refused before it is run
     seen = np.unique(np.concatenate([fold.train for fold in folds]))
     scored = tuple(without_unseen(target, seen) for target in encoded)
     candidates = choose_candidates(data, split.train, config.genes)

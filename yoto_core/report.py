@@ -18,19 +18,23 @@ from yoto_core.pipeline import Run
 from yoto_core.prediction.crossstudy import CrossStudy, classes_side_by_side, scores_side_by_side
 from yoto_core.prediction.matching import Matching
 from yoto_core.prediction.predict import Labelled
-from yoto_core.scores.methods import JUDGE_LABELS, METHODS
+from yoto_core.scores.judges import HEADLINE_JUDGE, JUDGES
+from yoto_core.scores.methods import JUDGE_LABELS, METHODS, headline_rows
 from yoto_core.scores.metrics import HEADLINE
 from yoto_core.store.history import Row
 from yoto_core.store.saved import SavedModel
-
-METRIC_LABELS = {
-    "macro_f1": "macro-F1",
-    "balanced_accuracy": "balanced accuracy",
-    "accuracy": "accuracy",
-    "r2": "R²",
-    "mae": "mean absolute error",
-    "spearman": "Spearman",
-}
+from yoto_core.verdicts import (
+    METRIC_LABELS,
+    assay_cost,
+    behind,
+    folds_words,
+    headline,
+    needed_rule,
+    sharing_cost,
+    stability_words,
+    verdict,
+)
+from yoto_core.words import group_words
 
 
 def describe_data(data: Dataset) -> dict[str, object]:
@@ -86,7 +90,7 @@ def data_as_text(facts: dict[str, object]) -> str:
 def describe_design(config: RunConfig) -> str:
     """A design in one sentence."""
     tasks = ", ".join(task.obs for task in config.tasks)
-    judged = f"whole held-out groups of {config.split.group}" if config.split.group else "held-out cells"
+    judged = f"whole held-out {group_words(config.split.group)[1]}" if config.split.group else "held-out cells"
     return f"{config.selector.panel_size:,} genes that predict {tasks}, judged on {judged}."
 
 
@@ -111,74 +115,6 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value) or "none"
-
-
-METRIC_HELP = {
-    "macro_f1": "Macro-F1 (0 to 1) is the mean over classes of the balance between finding a class's cells and not"
-    " claiming others': rare classes count as much as common ones.",
-    "r2": "R² is the share of the number's spread among held-out cells that is predicted: 1 is perfect, 0 no better than"
-    " always answering the mean.",
-}
-
-
-def verdict(run: Run, task: str) -> str:
-    """One sentence: how the panel does on a task beside its best rival of the same size and all candidate genes.
-
-    Where the interval of the panel's score reaches down to chance (or the mean, for numbers) it says that instead.
-    """
-    kind = next(t.kind for t in run.config.tasks if t.obs == task)
-    here = _headline(run.evaluation.scores, task)
-    mean = here[here["judge"] == "mean"].set_index("method")
-    if mean.empty:
-        return f"{task}: too few labelled held-out cells to score."
-    mine, metric = mean.loc["yoto"], METRIC_LABELS[HEADLINE[kind]]
-    chance = here[here["method"] == "chance"]["value"].max() if kind == "classification" else 0.0
-    if mine["low"] <= chance:
-        base = "chance" if kind == "classification" else "always answering the mean"
-        return (
-            f"{task}: no better than {base}. The panel's {metric} is {mine['value']:.2f} (95 % interval {mine['low']:.2f}"
-            f" to {mine['high']:.2f}); {base} gives {chance:.2f}. These genes do not predict {task} in cells never seen."
-        )
-    rivals = mean["value"].drop(["yoto", "all", "alone"], errors="ignore")
-    return (
-        f"{task}: {metric} {mine['value']:.2f} with the panel; best rival of the same size {rivals.max():.2f}"
-        f" ({METHODS[rivals.idxmax()]}); all {run.summary['candidate_genes']:,} candidate genes"
-        f" {mean['value']['all']:.2f}."
-    )
-
-
-def sharing_cost(run: Run, task: str) -> str:
-    """One sentence on what a task loses or gains by sharing the panel with the others; empty where it was not measured."""
-    here = _headline(run.evaluation.scores, task)
-    mean = here[here["judge"] == "mean"].set_index("method")["value"]
-    if "alone" not in mean:
-        return ""
-    difference = mean["yoto"] - mean["alone"]
-    if abs(difference) < 0.01:
-        return (
-            f"Sharing the panel with the other tasks costs {task} nothing: {mean['alone']:.2f} with a panel of its own."
-        )
-    word = "gains" if difference > 0 else "costs"
-    return (
-        f"Sharing the panel with the other tasks {word} {task} {abs(difference):.2f}:"
-        f" {mean['alone']:.2f} with a panel of its own."
-    )
-
-
-def _headline(scores: pd.DataFrame, task: str) -> pd.DataFrame:
-    return scores[(scores["task"] == task) & scores["metric"].isin(HEADLINE.values())]
-
-
-def verdicts(run: Run) -> tuple[str, ...]:
-    """The verdict on every task, or that there is none yet."""
-    if run.evaluation is None:
-        return ("The scores were not measured: the run was stopped or is still at it.",)
-    return tuple(verdict(run, task.obs) for task in run.config.tasks)
-
-
-def metric_notes(run: Run) -> tuple[str, ...]:
-    """What the headline scores of the run's tasks mean, each said once."""
-    return tuple(METRIC_HELP[HEADLINE[kind]] for kind in dict.fromkeys(task.kind for task in run.config.tasks))
 
 
 def all_scores(scores: pd.DataFrame, task: str) -> pd.DataFrame:
@@ -218,29 +154,38 @@ def file_safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:60] or "task"
 
 
-def score_table(scores: pd.DataFrame, task: str) -> pd.DataFrame:
-    """Headline scores of one task: one row per method, best independent mean first, one column per judge."""
-    table = _headline(scores, task).pivot(index="method", columns="judge", values="value")
-    table = table.reindex(columns=[judge for judge in JUDGE_LABELS if judge in table])
-    return table.sort_values("mean", ascending=False, na_position="last")
+def score_table(run: Run, task: str) -> pd.DataFrame:
+    """One row per method, best headline first: method, score, interval, cells, and the other classifiers' same metric."""
+    scores = run.evaluation.scores
+    here = scores[(scores["task"] == task) & scores["metric"].isin(HEADLINE.values())]
+    main = headline_rows(here).set_index("method").sort_values("value", ascending=False, kind="stable")
+    others = here.pivot(index="method", columns="judge", values="value")
+    others = others[[judge.name for judge in JUDGES if judge is not HEADLINE_JUDGE and judge.name in others]]
+    table = pd.DataFrame({"score": main["value"], "interval": interval_texts(main["low"], main["high"])})
+    table = table.join(others).rename(index=METHODS, columns=JUDGE_LABELS)
+    return table.rename_axis(index=None, columns=None)
 
 
 def as_text(run: Run) -> str:
     """The panel and its scores for a terminal."""
-    panel = run.panel_table[["rank", "gene", "gene_id", "tasks", "reason"]].to_string(index=False)
+    columns = ["rank", "gene", "gene_id", *(["stability"] if run.stability else []), "tasks", "reason"]
+    panel = run.panel_table[columns].to_string(index=False, float_format="{:.2f}".format)
     parts = [f"Panel of {run.panel.panel_size} genes from {run.summary['name']}", panel]
     if run.evaluation is None:
         return "\n\n".join([*parts, "The run was stopped before its scores were measured."])
     for task in run.config.tasks:
         metric = METRIC_LABELS[HEADLINE[task.kind]]
-        table = score_table(run.evaluation.scores, task.obs)
-        table = table.rename(index=METHODS, columns=JUDGE_LABELS).rename_axis(index=None, columns=None)
+        row = headline(run, task.obs).loc["yoto"] if "yoto" in headline(run, task.obs).index else None
+        cells = "" if row is None else f" on {behind(row, run.config.split.group)}"
         parts.append(verdict(run, task.obs))
-        parts.append(f"{task.obs}: {metric} on {run.summary['split']['test']:,} held-out cells")
-        parts.append(table.to_string(float_format="{:.3f}".format, na_rep="–"))
+        parts += filter(None, [assay_cost(run, task.obs), sharing_cost(run, task.obs)])
+        parts.append(f"{task.obs}: {metric}{cells}")
+        parts.append(score_table(run, task.obs).to_string(float_format="{:.3f}".format, na_rep="–"))
+    parts += filter(None, [folds_words(run), needed_rule(run.losses, group=run.config.split.group)])
+    parts.append(stability_words(run.stability, group=run.config.split.group, wanted=False))
     parts.append(suggest(run.evaluation.sizes, run.panel.panel_size).sentence)
     parts.append(f"Training took {run.timing['training_seconds']:.1f} s.")
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def runs_as_text(rows: Sequence[Row]) -> str:

@@ -119,6 +119,9 @@ def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> Scores:
         runs.save_panel(folder, chosen.run)
         exploration.save_profiles(folder, profiles)
         report.status = replace(report.status, has_panel=True)
+    chosen = pipeline.explained(chosen)  # the panel is on the screen before its reasons are
+    with report.writing:
+        runs.save_panel(folder, chosen.run)
     scores = report.status.scores
     if not (folder / "metrics.json").exists():  # an earlier process may have come as far as this
         evaluation = pipeline.compare(chosen, on_progress=report, should_stop=stop)
@@ -127,9 +130,13 @@ def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> Scores:
         with report.writing:
             runs.save_evaluation(folder, replace(chosen.run, evaluation=evaluation))
             report.status = replace(report.status, scores=scores)
-    if config.evaluation.maps == "yes":
+    if config.evaluation.maps == "yes" and not exploration.has_maps(folder):
         panel = (chosen.problem, chosen.run.model, chosen.order)
         exploration.save_maps(folder, draw_maps(*panel, seed=config.seed, on_progress=report, should_stop=stop))
+    if config.evaluation.stability == "yes":
+        found = pipeline.stability(chosen, on_progress=report, should_stop=stop)
+        with report.writing:
+            runs.save_stability(folder, pipeline.with_stability(chosen.run, found))
     drop_checkpoint(folder)
     return scores
 

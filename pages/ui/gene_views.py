@@ -3,9 +3,8 @@
 import streamlit as st
 
 from pages.ui import charts, downloads, explored, messages, state
-from yoto_core import report
+from yoto_core import report, verdicts
 from yoto_core.data.genes import FAMILIES
-from yoto_core.evaluation.reference import cost_sentence
 from yoto_core.explore.profiles import REDUNDANT, Profiles, redundant_pairs
 from yoto_core.explore.sentences import outside_sentence
 from yoto_core.pipeline import Run
@@ -38,7 +37,7 @@ def gene_table(run: Run, profiles: Profiles | None) -> str:
         said = "No gene of the panel has this symbol or id."
         st.info(messages.plain(outside_sentence(profiles, wanted) if profiles else said), icon=":material/search_off:")
     else:
-        columns = [name for name in _columns() if name in table and (whole[name] != "").any()]
+        columns = [name for name in _columns() if name in table and (whole[name].notna() & (whole[name] != "")).any()]
         chosen = st.dataframe(
             table, hide_index=True, width="stretch", height=min(38 + 35 * len(table), 460), key="genes",
             on_select="rerun", selection_mode="single-row", column_config=_columns(), column_order=columns,
@@ -56,9 +55,11 @@ def card(run: Run, profiles: Profiles, gene: str) -> None:
     best_task = profiles.genes.set_index("gene")["best_task"][gene]
     st.subheader(messages.plain(gene), anchor=False)
     st.text(f"Rank {row['rank']} of {run.panel.panel_size:,}" + (f" · {row['gene_id']}" if row["gene_id"] else ""))
-    st.text(row["reason"])
-    if run.evaluation is not None and len(run.evaluation.costs):
-        st.text(cost_sentence(run.evaluation.costs, gene))
+    st.text(row["reason"] or "What it is needed for is being measured.")
+    if run.stability is not None:
+        share = run.stability.genes[run.panel.genes.index(gene)]
+        st.text(f"Chosen again in {share:.0%} of {run.stability.subsamples} subsamples of the training cells.")
+    _losses(run, gene)
     task = _classes_input(run, "By class of", f"card_{gene}", first=best_task)
     above = st.container()
     left, right = st.columns(2, gap="large")
@@ -70,6 +71,40 @@ def card(run: Run, profiles: Profiles, gene: str) -> None:
     with right:
         _on_the_map(gene)
         _replacements(profiles, gene)
+
+
+def stability(run: Run) -> list[str]:
+    """What is known of the panel's stability, and the rule behind “needed for”; nothing where neither was measured."""
+    group = run.config.split.group
+    wanted = run.config.evaluation.stability == "yes" and state.run_is_live()
+    found = [
+        verdicts.stability_words(run.stability, group=group, wanted=wanted),
+        verdicts.needed_rule(run.losses, group=group),
+    ]
+    return [sentence for sentence in found if sentence]
+
+
+def _losses(run: Run, gene: str) -> None:
+    """Every class's loss without the gene, folded away: the numbers behind its reason."""
+    here = run.losses[(run.losses["gene"] == gene)].sort_values("loss", ascending=False)
+    if here.empty:
+        return
+    shown = here.assign(**{"class": here["class"].replace("", "all classes"), "loss": here["loss"].round(3) + 0.0})
+    names = {
+        "task": "Task", "class": "Class", "before": st.column_config.NumberColumn("Score", format="%.2f", help="F1; R² for numbers."),
+        "after": st.column_config.NumberColumn("Without it", format="%.2f"),
+        "loss": st.column_config.NumberColumn("Loss", format="%.3f"),
+        "low": st.column_config.NumberColumn("from", format="%.3f", help="95 % interval of the loss."),
+        "high": st.column_config.NumberColumn("to", format="%.3f"),
+        "needed": st.column_config.CheckboxColumn("Needed", help="More than drawing the cells again explains."),
+        "cells": st.column_config.NumberColumn("Held-out cells", format="localized"),
+    }  # fmt: skip
+    with st.expander("What is lost without it, class by class", icon=":material/trending_down:"):
+        st.dataframe(
+            shown, hide_index=True, width="stretch", column_order=list(names), column_config=names,
+            height=min(38 + 35 * len(shown), 400), alt=f"What every class loses without {gene}",
+        )  # fmt: skip
+        downloads.table_button("Losses of every gene (CSV)", run.losses, "yoto_gene_losses.csv")
 
 
 def patterns(run: Run, profiles: Profiles) -> None:
@@ -195,12 +230,12 @@ def _columns() -> dict[str, object]:
         "gene": text("Gene", width="small"),
         "gene_id": text("Ensembl id"),
         "best_class": text("Highest in", help="Of the task whose classes explain most of the gene's spread."),
-        "tasks": text("Needed for", help="Tasks whose score falls when this gene alone is missing."),
+        "tasks": text("Needed for", help="Classes that lose more than chance explains when this gene alone is missing."),
         "best_percent": number("% there", format="%.0f", width=65, help="Cells of that class that express it."),
         "best_mean": number("Mean there", format="%.2f", width=85, help="Mean of log(1 + transcripts per 10,000)."),
         "highest_mean": number("Highest mean", format="%.2f", width=95, help="In any class of any task: very high genes crowd an image."),
         "detection": number("% of all", format="%.0f", width=65, help="Training cells that express it."),
-        "stability": number("Stability", format="%.2f", width=70, help="Share of the replicas that would keep it."),
+        "stability": number("Stability", format="%.2f", width=70, help="Share of subsamples of the training cells from which it is chosen again."),
         "score": number("Score", format="%.2f", width=60, help="The model's score of the gene: the order of the ranks."),
         "families": text("Flags", help="Families that panel designers often leave out."),
         "reason": text("Why it is here", width="large"),

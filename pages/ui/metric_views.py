@@ -1,9 +1,10 @@
-"""The parts of the Metrics page: rivals, sizes, classes and numbers of one task."""
+"""The parts of the Metrics page: baselines, folds, sizes, classes and numbers of one task."""
 
+import pandas as pd
 import streamlit as st
 
 from pages.ui import charts, downloads
-from yoto_core import report
+from yoto_core import report, verdicts
 from yoto_core.config import TaskConfig
 from yoto_core.evaluation.sizes import suggest
 from yoto_core.explore.sentences import mistake_sentences, mistakes, number_sentence
@@ -11,47 +12,74 @@ from yoto_core.pipeline import Run
 from yoto_core.plots.calibration import calibration_figure, calibration_sentence, calibration_table
 from yoto_core.plots.confusion import by_similarity, confusion_figure, confusion_table
 from yoto_core.plots.numbers import number_figure, number_table
-from yoto_core.plots.scores import rival_figure, rival_table
+from yoto_core.plots.scores import method_figure, method_table
 from yoto_core.plots.sizes import size_figure, size_table
 from yoto_core.scores.metrics import HEADLINE
 
 THREE = st.column_config.NumberColumn(format="%.3f")
 
 
-def rivals(run: Run, task: TaskConfig) -> None:
-    """The panel against every rival of the same size."""
-    scores, metric = run.evaluation.scores, report.METRIC_LABELS[HEADLINE[task.kind]]
-    st.subheader("Against its rivals", anchor=False)
-    st.text(report.verdict(run, task.obs))
-    cost = report.sharing_cost(run, task.obs)
-    if cost:
-        st.text(cost)
-    table = rival_table(scores, task.obs)
+def baselines(run: Run, task: TaskConfig) -> None:
+    """The panel's score, what it is worth, and every baseline of the same size."""
+    scores, metric = run.evaluation.scores, verdicts.METRIC_LABELS[HEADLINE[task.kind]]
+    name, group = report.file_safe(task.obs), run.config.split.group
+    st.subheader("Compared with baselines", anchor=False)
+    st.text(verdicts.verdict(run, task.obs))
+    for sentence in (verdicts.assay_cost(run, task.obs), verdicts.sharing_cost(run, task.obs)):
+        if sentence:
+            st.text(sentence)
+    table = method_table(scores, task.obs)
+    cells = verdicts.behind(table.iloc[0], group) if len(table) else "no cells"
     charts.chart(
-        lambda theme: rival_figure(table, metric, theme), key="rivals", alt=f"{metric} per method with intervals",
-        table=table, name=f"yoto_rivals_{report.file_safe(task.obs)}",
-        caption=f"{report.METRIC_HELP[HEADLINE[task.kind]]} Dots are the mean of three independent classifiers, the diamond is"
-        " the model that chose the panel, hollow dots are not panels of this size. Bars are 95 % intervals over held-out cells.",
+        lambda theme: method_figure(table, metric, theme), key="baselines", alt=f"{metric} per method with intervals",
+        table=table, name=f"yoto_baselines_{name}",
+        caption=f"{verdicts.SCORE_HELP} {verdicts.METRIC_HELP[HEADLINE[task.kind]]} The diamond is the model that was trained with"
+        f" the panel; hollow dots are no panels of this size. {_bars(table, cells)}",
     )  # fmt: skip
-    with st.expander("All scores", icon=":material/table:"):
+    with st.expander("All scores, by every classifier", icon=":material/table:"):
         every = report.all_scores(scores, task.obs)
         widths = {"value": THREE, "low": THREE, "high": THREE}
         st.dataframe(every, hide_index=True, width="stretch", column_config=widths)
-        downloads.table_button("All scores (CSV)", every, f"yoto_scores_{report.file_safe(task.obs)}.csv")
+        downloads.table_button("All scores (CSV)", every, f"yoto_scores_{name}.csv")
+
+
+def folds(run: Run) -> None:
+    """How the scores of a cross-validation came about, fold by fold; nothing for one split."""
+    if not verdicts.folds_words(run):
+        return
+    st.text(verdicts.folds_words(run))
+    with st.expander("Fold by fold", icon=":material/splitscreen:"):
+        table = verdicts.fold_table(run)
+        names = {
+            "fold": "Fold", "held_out": "Held out", "cells": st.column_config.NumberColumn("Cells", format="localized"),
+            "shared": st.column_config.NumberColumn("Genes shared with the panel shown"),
+        }  # fmt: skip
+        scores = {task.obs: THREE for task in run.config.tasks}
+        st.dataframe(
+            table, hide_index=True, width="stretch", column_config={**scores, **names}, alt="Scores of every fold"
+        )
+        downloads.table_button("Folds (CSV)", table, "yoto_folds.csv")
+
+
+def _bars(table: pd.DataFrame, cells: str) -> str:
+    if table["low"].notna().any():
+        return f"Bars are 95 % intervals over {cells}."
+    return f"There are no intervals: {cells} are too few groups for one."
 
 
 def sizes(run: Run, task: TaskConfig) -> None:
     """The score of every panel size, and how many genes are enough."""
-    metric, asked = report.METRIC_LABELS[HEADLINE[task.kind]], run.panel.panel_size
+    metric, asked = verdicts.METRIC_LABELS[HEADLINE[task.kind]], run.panel.panel_size
     suggestion = suggest(run.evaluation.sizes, asked)
     table = size_table(run.evaluation.sizes, task.obs)
     st.subheader("How many genes?", anchor=False)
     st.text(suggestion.sentence)
+    interval = ", with its 95 % interval" if table["low"].notna().any() else ""
     charts.chart(
         lambda theme: size_figure(table, metric, asked, suggestion.size, theme), key="sizes",
         alt=f"{metric} on held-out cells for every panel size", table=table, name=f"yoto_sizes_{report.file_safe(task.obs)}",
-        caption="The full line is YOTO's own model, from one training, with its 95 % interval; dotted lines are panels judged"
-        " by a logistic regression trained anew for each.",
+        caption=f"YOTO's own model from one training at every size{interval}; dots are the panels' scores as above, by a"
+        " logistic regression trained anew for each.",
     )  # fmt: skip
 
 
@@ -80,8 +108,8 @@ def classes(run: Run, task: TaskConfig) -> None:
 
 
 def calibration(run: Run, task: TaskConfig) -> None:
-    """Whether the model's certainty can be believed."""
-    st.subheader("Can its certainty be believed?", anchor=False)
+    """Whether the model's stated probabilities are calibrated."""
+    st.subheader("Is it calibrated?", anchor=False)
     table = calibration_table(run.evaluation.predictions, task.obs)
     st.text(calibration_sentence(table))
     if table.empty:

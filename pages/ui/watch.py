@@ -20,9 +20,10 @@ PHASES = {
     "reading": "Read the data",
     "preparing": "Split the cells",
     "training": "Choose the genes",
-    "scoring": "Score panel and rivals",
+    "scoring": "Score panel and baselines",
     "saving": "Save",
     "mapping": "Draw the maps",
+    "stability": "Measure stability",
 }
 EVERY = 2.0  # seconds between two looks at a run that works
 CURVES_EVERY = 4.0  # seconds between two drawings of its curves

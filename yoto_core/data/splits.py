@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -71,6 +71,16 @@ def split_folds(obs: pd.DataFrame, targets: Sequence[Target], config: SplitConfi
     return (first, *(split for split in found if split is not first))
 
 
+def split_again(split: Split, targets: Sequence[Target], config: SplitConfig, cells: np.ndarray, *, seed: int) -> Split:
+    """The same held-out cells, and these cells (indices) divided anew into training and validation cells.
+
+    Raises:
+        ConfigError: They are too few to divide.
+    """
+    train, validation = _divided(cells, strata(targets), split.groups, config.validation_percent, seed)
+    return replace(split, train=train, validation=validation)
+
+
 def _usable(obs: pd.DataFrame, config: SplitConfig) -> tuple[np.ndarray | None, list[str], np.ndarray]:
     """Group code per cell and group names (None and none where cells are split one by one), and the cells that take part."""
     if not config.group:
@@ -88,16 +98,21 @@ def _split(
     config: SplitConfig,
 ) -> Split:
     """The held-out cells, and the rest divided into training and validation cells."""
-    # With two groups left, validating on a whole one would cost half the training cells: then single cells are taken.
-    by_group = codes if codes is not None and np.unique(codes[rest]).size > 2 else None
-    train, validation = _hold_out(rest, layers, by_group, config.validation_percent, config.seed + 1)
+    train, validation = _divided(rest, layers, codes, config.validation_percent, config.seed + 1)
     held_out = () if codes is None else tuple(names[code] for code in np.unique(codes[test]))
     return Split(train, validation, test, codes, held_out)
 
 
-def _folds(
-    cells: np.ndarray, layers: np.ndarray, codes: np.ndarray | None, k: int, seed: int
-) -> Iterator[np.ndarray]:
+def _divided(
+    rest: np.ndarray, layers: np.ndarray, codes: np.ndarray | None, percent: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Training and validation cells."""
+    # With two groups left, validating on a whole one would cost half the training cells: then single cells are taken.
+    by_group = codes if codes is not None and np.unique(codes[rest]).size > 2 else None
+    return _hold_out(rest, layers, by_group, percent, seed)
+
+
+def _folds(cells: np.ndarray, layers: np.ndarray, codes: np.ndarray | None, k: int, seed: int) -> Iterator[np.ndarray]:
     """The held-out cells of every fold."""
     if codes is None:
         splitter, groups = StratifiedKFold(k, shuffle=True, random_state=seed), None

@@ -218,7 +218,9 @@ def predictions_of(fold: Answers) -> pd.DataFrame:
     table: dict[str, object] = {"cell_index": test}
     for target, answer in zip(fold.problem.targets, fold.own, strict=True):
         codes = target.values[test]
-        table[f"{target.task} true"] = np.array([*target.classes, None], dtype=object)[codes] if target.classes else codes
+        table[f"{target.task} true"] = (
+            np.array([*target.classes, None], dtype=object)[codes] if target.classes else codes
+        )
         table[f"{target.task} predicted"] = answer.labels
         if target.classes:
             table[f"{target.task} probability"] = answer.probabilities.max(1)

@@ -8,7 +8,8 @@ import pandas as pd
 
 from yoto_core.data.problem import Problem
 from yoto_core.data.targets import Target
-from yoto_core.evaluation.losses import loss_words, needed
+from yoto_core.evaluation.losses import MIN_CELLS, loss_words, needed
+from yoto_core.words import counted
 
 FILLER = "Filler: no class loses measurably without it"
 UNTESTED = "What it is needed for cannot be told: no task is predicted better than chance"
@@ -46,12 +47,23 @@ def explain(problem: Problem, order: np.ndarray, losses: pd.DataFrame) -> tuple[
         if len(rows):
             parts.append(f"Without it {loss_words(rows.iloc[0])}")
         elif losses["p"].notna().any():
-            parts.append(FILLER)
+            parts.append(_untold(losses, symbol, place) or FILLER)
         else:
             parts.append(UNTESTED)
         names = tuple(_name(row, several=several) for _, row in rows.iterrows())
         reasons.append(Reason(names, f"{'. '.join(parts)}."))
     return tuple(reasons)
+
+
+def _untold(losses: pd.DataFrame, gene: str, place: Highest | None) -> str:
+    """Why a gene that nothing is known to need may be needed all the same: its own class has too few held-out cells."""
+    if place is None:
+        return ""
+    own = losses[(losses["gene"] == gene) & (losses["task"] == place.task) & (losses["class"] == place.name)]
+    cells = int(own["cells"].iloc[0]) if len(own) else 0
+    if cells >= MIN_CELLS:
+        return ""
+    return f"What {place.name} loses without it cannot be told from {counted(cells, 'held-out cell')}; no other class loses measurably"
 
 
 def highest_in(columns: np.ndarray, targets: Sequence[Target], cells: np.ndarray) -> list[Highest | None]:
@@ -79,9 +91,7 @@ def highest_in(columns: np.ndarray, targets: Sequence[Target], cells: np.ndarray
 
 def place_words(place: Highest) -> str:
     """“Highest in B (cell_type): 95 % of its cells express it, 3 % elsewhere”."""
-    return (
-        f"Highest in {place.name} ({place.task}): {place.inside:.0%} of its cells express it, {place.outside:.0%} elsewhere"
-    )
+    return f"Highest in {place.name} ({place.task}): {place.inside:.0%} of its cells express it, {place.outside:.0%} elsewhere"
 
 
 def _name(row: pd.Series, *, several: bool) -> str:

@@ -69,9 +69,7 @@ def evaluate(folds: Sequence[Answers], targets: Sequence[Target], config: RunCon
     rows, curve = [], []
     for (task, method, judge, part, size, draw), (cells, values) in pooled.items():
         rng = runtime.random_state(config.seed, f"{task} {method} {judge} {part} {size} {draw}")
-        found = metrics.score_rows(
-            whole[task], cells, values, groups, draws=config.evaluation.bootstrap, rng=rng
-        )
+        found = metrics.score_rows(whole[task], cells, values, groups, draws=config.evaluation.bootstrap, rng=rng)
         tags = {"task": task, "method": method, "judge": judge}
         if size is None:
             rows += [{**tags, **row} for row in found]

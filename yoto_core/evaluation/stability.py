@@ -1,9 +1,10 @@
 """Would other cells have given the same panel? The whole selection, run again on subsamples of the training cells.
 
 Stability selection (Meinshausen & Bühlmann, J R Stat Soc B 2010, doi:10.1111/j.1467-9868.2010.00740.x): each subsample holds
-80 % of the training cells, or of the training groups where whole groups are held out, and a seed of its own; the selection
-runs on it from its start to a panel of the same size. The same with shuffled labels says what a panel without any signal
-would show. The candidate genes stay those of the run.
+80 % of the cells that are not held out, or of their groups where whole groups are held out, and is divided anew into
+training and validation cells, as the run's were; with a seed of its own the selection runs on it from its start to a panel
+of the same size. The same with shuffled labels says what a panel without any signal would show: not nought, as subsamples
+share cells and so share what chance looks like in them. The candidate genes stay those of the run.
 """
 
 import math
@@ -18,16 +19,17 @@ from yoto_core import runtime
 from yoto_core.config import RunConfig
 from yoto_core.data.problem import Problem
 from yoto_core.data.shuffling import with_shuffled_labels
+from yoto_core.data.splits import split_again
 from yoto_core.data.targets import Target, without_unseen
 from yoto_core.errors import ConfigError
 from yoto_core.evaluation.evaluator import mean_overlap
 from yoto_core.model.training import choose_genes
 from yoto_core.progress import OnProgress, Progress, ShouldStop, Stopped
 
-SHARE = 0.8  # of the training cells or groups in each subsample
-SHUFFLES = 4  # times that the labels are shuffled; each gives one panel of all training cells and
+SHARE = 0.8  # of the cells or groups that are not held out, in each subsample
+SHUFFLES = 4  # times that the labels are shuffled; each gives one panel as the run's and
 PER_SHUFFLE = 2  # so many of subsamples
-FEWEST_GROUPS = 3  # among the training cells; of fewer, single cells are left out instead
+FEWEST_GROUPS = 3  # that are not held out; of fewer, single cells are left out instead
 LARGEST_SEED = 2**31 - 1
 
 
@@ -37,8 +39,8 @@ class Stability:
 
     `genes` has the share (0 to 1) of subsamples whose panel holds each gene, in panel order; `overlap` is the mean overlap
     (Jaccard) of every two subsamples' panels. The same for shuffled labels: `shuffled` is the mean share over the genes of
-    panels chosen from shuffled labels, `shuffled_overlap` their subsamples' mean overlap. `groups` says how many training
-    groups the subsamples were drawn from, 0 where cells were drawn.
+    panels chosen from shuffled labels, `shuffled_overlap` their subsamples' mean overlap. `groups` says how many groups
+    the subsamples were drawn from, 0 where cells were drawn.
     """
 
     genes: tuple[float, ...] = field(repr=False)
@@ -68,9 +70,9 @@ class Stability:
 
 @dataclass(frozen=True)
 class _Selection:
-    """One selection to be run: on these training cells, with the labels shuffled by this number, or as they are."""
+    """One selection to be run: on a subsample, or as the run was (None), with the labels shuffled by a number or as they are."""
 
-    train: np.ndarray = field(repr=False)
+    cells: np.ndarray | None = field(repr=False)
     seed: int
     shuffle: int | None = None
 
@@ -94,7 +96,7 @@ def measure_stability(
     rng = runtime.random_state(config.seed, "stability")
     selections = [_Selection(_subsample(problem, rng), _seed(rng)) for _ in range(n)]
     for shuffle in range(SHUFFLES):
-        selections.append(_Selection(problem.split.train, _seed(rng), shuffle))
+        selections.append(_Selection(None, _seed(rng), shuffle))
         selections += [_Selection(_subsample(problem, rng), _seed(rng), shuffle) for _ in repeat(None, PER_SHUFFLE)]
     found = _run_all(problem, config, selections, on_progress, should_stop)
     panels = [panel for panel in found[:n] if panel.size]
@@ -109,7 +111,7 @@ def measure_stability(
         subsamples=len(panels),
         shuffled=float(np.mean(shares)) if shares else math.nan,
         shuffled_overlap=float(np.nanmean(overlaps)) if np.isfinite(overlaps).any() else math.nan,
-        groups=_training_groups(problem).size,
+        groups=_groups(problem).size,
     )
 
 
@@ -136,15 +138,19 @@ def _run_all(
 
 def _select(problem: Problem, config: RunConfig, selection: _Selection, should_stop: ShouldStop) -> np.ndarray | None:
     """The panel of one selection: None where it was stopped, empty where its cells leave no task to choose for."""
-    targets = problem.targets
+    targets, split = problem.targets, problem.split
     if selection.shuffle is not None:
         rng = runtime.random_state(config.seed, f"shuffle {selection.shuffle}")
-        cells, groups = problem.split.train, problem.split.groups
-        targets = tuple(with_shuffled_labels(target, cells, groups, rng) for target in targets)
-    targets = _tasks_of(targets, selection.train)
+        targets = tuple(with_shuffled_labels(target, _not_held_out(problem), split.groups, rng) for target in targets)
+    try:
+        if selection.cells is not None:
+            split = split_again(split, targets, config.split, selection.cells, seed=selection.seed)
+    except ConfigError:  # too few cells to divide
+        return np.empty(0, dtype=np.int64)
+    targets = _tasks_of(targets, split.train)
     if not targets:
         return np.empty(0, dtype=np.int64)
-    changed = replace(problem, targets=targets, split=replace(problem.split, train=selection.train))
+    changed = replace(problem, targets=targets, split=split)
     try:
         return choose_genes(changed, replace(config, seed=selection.seed), should_stop=should_stop)
     except Stopped:
@@ -163,19 +169,23 @@ def _tasks_of(targets: Sequence[Target], cells: np.ndarray) -> tuple[Target, ...
 
 
 def _subsample(problem: Problem, rng: np.random.Generator) -> np.ndarray:
-    """Sorted training cells: 80 % of them, or all cells of 80 % of the training groups."""
-    train, groups = problem.split.train, _training_groups(problem)
+    """Sorted cells that are not held out: 80 % of them, or all cells of 80 % of their groups."""
+    cells, groups = _not_held_out(problem), _groups(problem)
     if not groups.size:
-        return np.sort(rng.choice(train, max(1, round(SHARE * len(train))), replace=False))
+        return np.sort(rng.choice(cells, max(1, round(SHARE * len(cells))), replace=False))
     kept = min(groups.size - 1, max(1, round(SHARE * groups.size)))
     chosen = rng.choice(groups, kept, replace=False)
-    return train[np.isin(problem.split.groups[train], chosen)]
+    return cells[np.isin(problem.split.groups[cells], chosen)]
 
 
-def _training_groups(problem: Problem) -> np.ndarray:
-    """The groups among the training cells that can be left out; none where there are too few to do without some."""
+def _not_held_out(problem: Problem) -> np.ndarray:
+    return np.sort(np.concatenate([problem.split.train, problem.split.validation]))
+
+
+def _groups(problem: Problem) -> np.ndarray:
+    """The groups that are not held out and can be left out; none where there are too few to do without some."""
     groups = problem.split.groups
-    found = np.empty(0, dtype=np.int64) if groups is None else np.unique(groups[problem.split.train])
+    found = np.empty(0, dtype=np.int64) if groups is None else np.unique(groups[_not_held_out(problem)])
     return found if found.size >= FEWEST_GROUPS else found[:0]
 
 

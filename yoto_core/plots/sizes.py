@@ -1,11 +1,11 @@
-"""Score against panel size: YOTO's own model at every size, and one classifier on YOTO's and the rivals' panels."""
+"""Score against panel size: YOTO's own model at every size, and one classifier on YOTO's and the baselines' panels."""
 
 import math
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from yoto_core.plots.style import HIGHLIGHT, MUTED, OKABE_ITO, Theme, styled
+from yoto_core.plots.style import MUTED, Theme, method_color, styled
 from yoto_core.scores.methods import METHODS
 
 
@@ -19,20 +19,23 @@ def size_table(sizes: pd.DataFrame, task: str) -> pd.DataFrame:
 def size_figure(table: pd.DataFrame, metric_label: str, chosen: int, suggested: int, theme: Theme) -> go.Figure:
     """Lines over a logarithmic size axis; a band for the interval of YOTO's own model; marks at chosen and suggested size."""
     figure = go.Figure()
-    own = table[table["judge"] == "yoto"]
-    figure.add_scatter(
-        x=[*own["size"], *own["size"][::-1]], y=[*own["high"], *own["low"][::-1]], fill="toself", mode="none",
-        fillcolor="rgba(74,163,214,0.2)", hoverinfo="skip", showlegend=False,
-    )  # fmt: skip
-    figure.add_scatter(
-        x=own["size"], y=own["value"], mode="lines", line={"color": HIGHLIGHT[theme], "width": 3},
-        name="YOTO's own model", hovertemplate="%{x} genes: %{y:.3f}<extra>%{fullData.name}</extra>",
-    )  # fmt: skip
-    for i, (method, curve) in enumerate(table[table["judge"] != "yoto"].groupby("method", sort=False)):
-        color = HIGHLIGHT[theme] if method == "yoto" else (*OKABE_ITO[1:4], MUTED)[i % 4]
+    own = table[table["method"] == "own"]
+    if own["low"].notna().any():  # too few groups give no interval
         figure.add_scatter(
-            x=curve["size"], y=curve["value"], mode="lines+markers", name=METHODS[method],
-            line={"color": color, "width": 2, "dash": "dot"}, marker={"size": 8},
+            x=[*own["size"], *own["size"][::-1]], y=[*own["high"], *own["low"][::-1]], fill="toself", mode="none",
+            fillcolor="rgba(213,94,0,0.15)", hoverinfo="skip", showlegend=False,
+        )  # fmt: skip
+    figure.add_scatter(
+        x=own["size"], y=own["value"], mode="lines", line={"color": method_color("own", theme), "width": 3},
+        name=METHODS["own"], hovertemplate="%{x} genes: %{y:.3f}<extra>%{fullData.name}</extra>",
+    )  # fmt: skip
+    for method, curve in table[table["method"] != "own"].groupby("method", sort=False):
+        figure.add_scatter(
+            x=curve["size"], y=curve["value"], mode="lines+markers", name=METHODS[method], marker={"size": 8},
+            line={
+                "color": method_color(method, theme), "width": 3 if method == "yoto" else 2,
+                "dash": "solid" if method == "yoto" else "dot",
+            },
             hovertemplate="%{x} genes: %{y:.3f}<extra>%{fullData.name}</extra>",
         )  # fmt: skip
     for size, text, place in ((chosen, "asked for", "top"), (suggested, "enough", "bottom")):

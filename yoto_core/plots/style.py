@@ -12,9 +12,22 @@ Theme = Literal["light", "dark"]
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8860B", "#5b6770")
 HIGHLIGHT = {"light": "#0072B2", "dark": "#4aa3d6"}
 MUTED = "#9aa5ad"
+# One colour per way to choose or read genes, wherever it is drawn.
+METHOD_COLORS = {
+    "own": {"light": "#D55E00", "dark": "#ff8a3d"},
+    "sequenced": {"light": "#56B4E9", "dark": "#9fd3f2"},
+    "wilcoxon": {"light": "#B8860B", "dark": "#E69F00"},
+    "logistic": {"light": "#009E73", "dark": "#2fc79d"},
+    "forest": {"light": "#CC79A7", "dark": "#e59cc4"},
+}
 INK = {"light": "#1b2730", "dark": "#e6edf2"}
 GRID = {"light": "#e3e8ec", "dark": "#2c3840"}
 GROUND = {"light": "#ffffff", "dark": "#12181d"}
+
+
+def method_color(method: str, theme: Theme) -> str:
+    """The colour of a method: YOTO's panel in the accent, the others in their own, the rest muted."""
+    return HIGHLIGHT[theme] if method == "yoto" else METHOD_COLORS.get(method, {}).get(theme, MUTED)
 
 
 def literal(text: str) -> str:

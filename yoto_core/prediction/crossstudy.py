@@ -17,7 +17,7 @@ from yoto_core.prediction.predict import Labelled
 from yoto_core.scores import metrics
 
 DRAWS = 500
-OWN_COLUMNS = ["task", "metric", "value", "low", "high", "cells"]
+OWN_COLUMNS = ["task", "metric", "value", "low", "high", "cells", "groups"]
 CLASS_COLUMNS = ["task", "class", "precision", "recall", "f1", "cells"]
 
 
@@ -93,7 +93,7 @@ def judge(model: PanelModel, labelled: Labelled, truth: Mapping[str, str] | None
 
 def own_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """The scores of the model itself among those of an evaluation: what new cells are compared with."""
-    return scores[(scores["method"] == "yoto") & (scores["judge"] == "yoto")][OWN_COLUMNS].reset_index(drop=True)
+    return scores[scores["method"] == "own"][OWN_COLUMNS].reset_index(drop=True)
 
 
 def scores_side_by_side(held_out: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

@@ -59,7 +59,10 @@ def all_genes_answers(target: Target, train: Part, validation: Part, test: spars
         validation: Validation cells, labelled: they choose the penalty and the better model, then join the training cells.
         test: Held-out cells × the same genes.
     """
-    together = Part(sparse.vstack([train.matrix, validation.matrix], format="csr"), np.concatenate([train.labels, validation.labels]))
+    together = Part(
+        sparse.vstack([train.matrix, validation.matrix], format="csr"),
+        np.concatenate([train.labels, validation.labels]),
+    )
     found: dict[str, np.ndarray] = {}
     reached: dict[str, float] = {}
     for name, reader in ((VARIABLE, _standardised), (COMPONENT, _components)):

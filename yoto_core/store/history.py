@@ -69,7 +69,7 @@ def headline_scores(scores: pd.DataFrame) -> Scores:
     """What a run's status says of its scores (`Evaluation.scores`): task, headline metric and value, task by task."""
     from yoto_core.scores.methods import headline_rows  # brings torch, which a list of runs does without
 
-    mine = headline_rows(scores).dropna(subset="value")
+    mine = headline_rows(scores[scores["method"] == "yoto"]).dropna(subset="value")
     return tuple((str(row.task), str(row.metric), float(row.value)) for row in mine.itertuples())
 
 

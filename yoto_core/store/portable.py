@@ -3,7 +3,7 @@
 manifest.json      format, schema number, and the SHA-256 of every other member
 model.safetensors  the weights, and each gene's mean, spread and level
 model.json         genes, ids, heads (classes, scale, temperature) and the form of the input
-reference.json     the training cells in numbers, held-out scores, confusion, trade-offs and costs of missing genes
+reference.json     the training cells in numbers, held-out scores, confusion, trade-offs and losses of missing genes
 card.md            the model card
 
 The checksums tell a damaged or edited file from a whole one; they do not prove who wrote it.
@@ -22,7 +22,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from yoto_core.errors import RunError
-from yoto_core.evaluation.reference import COST_COLUMNS, Reference
+from yoto_core.evaluation.losses import COLUMNS as LOSS_COLUMNS
+from yoto_core.evaluation.reference import Reference
 from yoto_core.files import plain, write_whole
 from yoto_core.model.calibration import TRADE_OFF_COLUMNS
 from yoto_core.model.panel_model import PanelModel
@@ -32,7 +33,7 @@ from yoto_core.store import runs
 from yoto_core.store.card import model_card
 from yoto_core.store.saved import SavedModel, saved_model
 
-FORMAT, SCHEMA = "yoto model", 1
+FORMAT, SCHEMA = "yoto model", 2
 MEMBERS = ("model.safetensors", "model.json", "reference.json", "card.md")
 LARGEST = 2 << 30  # bytes unpacked: a panel's model holds a few megabytes
 AGAIN = "Export it again from its run, or ask for the file anew."
@@ -84,8 +85,11 @@ def pack(saved: SavedModel) -> bytes:
                 "about": dict(saved.about),
                 "scores": saved.scores.to_dict("list"),
                 "classes": saved.classes.to_dict("list"),
-                "confusion": {task: counts.to_numpy().tolist() for task, counts in saved.confusion.items()},
-                "costs": saved.costs.to_dict("list"),
+                "confusion": {
+                    task: {"classes": list(counts), "counts": counts.to_numpy().tolist()}
+                    for task, counts in saved.confusion.items()
+                },
+                "losses": saved.losses.to_dict("list"),
                 "trade_offs": {task: table.to_dict("list") for task, table in saved.trade_offs.items()},
             }
         ),
@@ -159,21 +163,29 @@ def _saved(model: PanelModel, values: dict[str, object]) -> SavedModel:
         model=model,
         reference=Reference.from_dict(reference, genes=len(model.genes)) if reference else None,
         about=dict(values["about"]),
-        scores=_frame(values["scores"], OWN_COLUMNS),
+        scores=_frame({"groups": [0] * len(values["scores"]["task"]), **values["scores"]}, OWN_COLUMNS),
         classes=_frame(values["classes"], CLASS_COLUMNS),
-        confusion={
-            task: pd.DataFrame(counts, index=classes[task], columns=classes[task], dtype=int)
-            for task, counts in values.get("confusion", {}).items()
-        },
-        costs=_frame(values["costs"], COST_COLUMNS),
+        confusion={task: _confusion(found, classes[task]) for task, found in values.get("confusion", {}).items()},
+        # Files of schema 1 tell the recall that a missing gene costs, without a test: it is not what is told today.
+        losses=_frame(values["losses"], LOSS_COLUMNS)
+        if "losses" in values
+        else pd.DataFrame(columns=list(LOSS_COLUMNS)),
         trade_offs={task: _frame(table, TRADE_OFF_COLUMNS) for task, table in values["trade_offs"].items()},
     )
+
+
+def _confusion(found: object, classes: list[str]) -> pd.DataFrame:
+    """Counts with the classes they are of; in files of schema 1 those of the model."""
+    if isinstance(found, dict):
+        classes, found = list(map(str, found["classes"])), found["counts"]
+    return pd.DataFrame(found, index=classes, columns=classes, dtype=int)
 
 
 def _frame(values: dict[str, list[object]], columns: Sequence[str]) -> pd.DataFrame:
     table = pd.DataFrame({name: values[name] for name in columns})
     texts = ("task", "metric", "class", "gene")
-    return table.astype({name: str if name in texts else float for name in table})
+    kinds = {**dict.fromkeys(texts, str), "needed": bool}
+    return table.astype({name: kinds.get(name, float) for name in table})
 
 
 def _json(content: object) -> bytes:

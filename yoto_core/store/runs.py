@@ -15,8 +15,10 @@ from torch import Tensor
 
 from yoto_core.config import Normalize, RunConfig
 from yoto_core.errors import RunError
-from yoto_core.evaluation.evaluator import Evaluation
-from yoto_core.evaluation.reference import COST_COLUMNS, Reference
+from yoto_core.evaluation.evaluator import CLASS_COLUMNS, TEST_COLUMNS, Evaluation, FoldResult
+from yoto_core.evaluation.losses import COLUMNS as LOSS_COLUMNS
+from yoto_core.evaluation.reference import Reference
+from yoto_core.evaluation.stability import Stability
 from yoto_core.files import read_json, reading, write_json, write_text, write_whole
 from yoto_core.model.network import Head
 from yoto_core.model.panel import Panel
@@ -27,9 +29,12 @@ from yoto_core.store.folders import create_folder
 from yoto_core.store.labels import Label, read_label
 from yoto_core.store.status import queued
 
-SCHEMA = 2
+SCHEMA = 3
 # Settings of schema 1 that turned out to gain nothing, and are gone.
 RETIRED = ("dropout", "label_smoothing", "group_penalty")
+STABILITY = "stability.json"
+# Up to schema 2 training and split had one seed, and a model read all genes unless it was told otherwise.
+ONE_SEED = 2
 
 
 def create_run(
@@ -62,6 +67,11 @@ def read_config(folder: Path) -> RunConfig:
     _check_schema(schema)
     if schema == 1 and isinstance(values.get("training"), dict):
         values["training"] = {name: value for name, value in values["training"].items() if name not in RETIRED}
+    if schema <= ONE_SEED:
+        split = values["split"] if isinstance(values.get("split"), dict) else {}
+        values["split"] = {"scheme": "one split", "seed": values.get("seed", 0), **split}
+        values["genes"] = {"normalize": "all genes", **(values.get("genes") or {})}
+        values["evaluation"] = {"stability": "no", **(values.get("evaluation") or {})}
     return RunConfig.from_dict(values)
 
 
@@ -86,14 +96,20 @@ def save_panel(folder: Path, run: Run) -> None:
     )
     if run.reference is not None:
         write_json(folder / "reference.json", {"schema": SCHEMA, **run.reference.to_dict()})
+    write_text(folder / "losses.csv", run.losses.to_csv(index=False))
     write_json(folder / "data.json", {**read_json(folder / "data.json"), **run.summary})
+
+
+def save_stability(folder: Path, run: Run) -> None:
+    """Write the stability of a run that has one, and the panel's table with it."""
+    write_json(folder / STABILITY, {"schema": SCHEMA, **run.stability.to_dict()})
+    write_text(folder / "panel.csv", run.panel_table.to_csv(index=False))
 
 
 def save_evaluation(folder: Path, run: Run) -> None:
     """Write the scores and the held-out predictions."""
     scores = run.evaluation
     write_text(folder / "sizes.csv", scores.sizes.to_csv(index=False))
-    write_text(folder / "costs.csv", scores.costs.to_csv(index=False))
     write_whole(folder / "predictions.parquet", lambda part: scores.predictions.to_parquet(part, index=False))
     write_json(
         folder / "metrics.json",
@@ -105,6 +121,9 @@ def save_evaluation(folder: Path, run: Run) -> None:
                 t: {"classes": list(c), "counts": c.to_numpy().tolist()} for t, c in scores.confusion.items()
             },
             "panels": scores.panels,
+            "tests": scores.tests.to_dict("records"),
+            "folds": [asdict(fold) for fold in scores.folds],
+            "best_all": scores.best_all,
             "timing": run.timing,
             "versions": run.versions,
         },
@@ -129,11 +148,13 @@ def load_run(path: str | Path) -> Run:
             genes=tuple(table["gene"]),
             gene_ids=tuple(table["gene_id"]),
             scores=tuple(table["score"].astype(float)),
-            stability=tuple(table["stability"].astype(float)),
             included=tuple(table["included"] == "True"),
             panel_size=config.selector.panel_size,
         )
-        table = table.astype({"rank": int, "score": float, "stability": float}).assign(included=list(panel.included))
+        table = table.astype({"rank": int, "score": float}).assign(included=list(panel.included))
+    stability = _stability(folder, panel.panel_size)
+    # In runs of older versions the column held the agreement of replicas of one training, which says nothing of other cells.
+    table["stability"] = list(stability.genes) if stability else float("nan")
     metrics = read_json(folder / "metrics.json") if (folder / "metrics.json").exists() else None
     with reading("metrics.json"):
         timing, versions = (metrics["timing"], metrics["versions"]) if metrics else ({}, {})
@@ -148,6 +169,8 @@ def load_run(path: str | Path) -> Run:
         timing=timing,
         versions=versions,
         reference=_reference(folder, len(model.genes)),
+        losses=_losses(folder),
+        stability=stability,
     )
 
 
@@ -193,38 +216,76 @@ def _reference(folder: Path, genes: int) -> Reference | None:
         return Reference.from_dict(values, genes=genes)
 
 
-def _costs(folder: Path) -> pd.DataFrame:
-    if not (folder / "costs.csv").exists():  # a run of an older version
-        return pd.DataFrame(columns=list(COST_COLUMNS))
-    with reading("costs.csv"):
-        return pd.read_csv(
-            folder / "costs.csv",
-            dtype={"gene": str, "task": str, "class": str},
+def _stability(folder: Path, genes: int) -> Stability | None:
+    if not (folder / STABILITY).exists():  # not measured, or not yet
+        return None
+    values = read_json(folder / STABILITY)
+    _check_schema(values.pop("schema", None))
+    with reading(STABILITY):
+        numbers = {name: float("nan") if value is None else value for name, value in values.items()}
+        return Stability.from_dict(numbers, genes=genes)
+
+
+def _losses(folder: Path) -> pd.DataFrame:
+    if not (folder / "losses.csv").exists():  # a run of an older version
+        return pd.DataFrame(columns=list(LOSS_COLUMNS))
+    with reading("losses.csv"):
+        table = pd.read_csv(
+            folder / "losses.csv",
+            dtype={"gene": str, "task": str, "class": str, "needed": bool},
             keep_default_na=False,
-            na_values={name: [""] for name in ("before", "after", "cells")},
+            na_values={name: [""] for name in ("before", "after", "loss", "low", "high", "p")},
         )
+        return table[list(LOSS_COLUMNS)]
 
 
 def _evaluation(folder: Path, metrics: dict[str, object]) -> Evaluation:
     _check_schema(metrics.get("schema"))
+    old = metrics["schema"] <= ONE_SEED
     with reading("predictions.parquet"):
         predictions = pd.read_parquet(folder / "predictions.parquet")
     with reading("sizes.csv"):
         sizes = pd.read_csv(folder / "sizes.csv", dtype={"task": str})
-        sizes[["part", "size", "task", "method", "judge", "value", "low", "high"]]  # what the curves need
+        sizes = _own_named(sizes) if old else sizes
+        sizes = sizes[["part", "size", "task", "method", "judge", "metric", "value", "low", "high"]]
     with reading("metrics.json"):
+        scores = pd.DataFrame(metrics["scores"]).astype({"value": float, "low": float, "high": float})
+        tests = pd.DataFrame(metrics.get("tests", []), columns=list(TEST_COLUMNS))
         return Evaluation(
-            scores=pd.DataFrame(metrics["scores"]).astype({"value": float, "low": float, "high": float}),
+            scores=_comparable(scores) if old else scores,
             sizes=sizes,
-            classes=pd.DataFrame(metrics["classes"], columns=["task", "class", "precision", "recall", "f1", "cells"]),
+            classes=pd.DataFrame(metrics["classes"], columns=list(CLASS_COLUMNS)),
             confusion={
                 task: pd.DataFrame(found["counts"], index=found["classes"], columns=found["classes"])
                 for task, found in metrics["confusion"].items()
             },
             predictions=predictions,
             panels={name: tuple(genes) for name, genes in metrics["panels"].items()},
-            costs=_costs(folder),
+            tests=tests.astype({"value": float, "p": float, "chance": float, "beaten": bool}),
+            folds=tuple(
+                FoldResult(tuple(f["held_out"]), int(f["cells"]), tuple(f["genes"]), dict(f["scores"]))
+                for f in metrics.get("folds", [])
+            ),
+            best_all=dict(metrics.get("best_all", {})),
         )
+
+
+def _comparable(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores of schema 2 under today's names, without what meant something else then.
+
+    A mean over classifiers stood for a panel, one draw of a stratified guess for chance, and classifiers made for panels for all
+    genes; the groups behind a score were not counted.
+    """
+    kept = scores[(scores["judge"] != "mean") & ~scores["method"].isin(["all", "chance"])]
+    return _own_named(kept).assign(groups=0)
+
+
+def _own_named(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of YOTO's own model, once the panel's with a judge of that name, as a method of their own."""
+    own = table["judge"] == "yoto"
+    return table.assign(
+        method=table["method"].mask(own & (table["method"] == "yoto"), "own"), judge=table["judge"].mask(own, "own")
+    )
 
 
 def _check_schema(schema: object) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 from anndata import AnnData
 
-from yoto_core.evaluation.reference import COST_COLUMNS, Reference, cost_sentence
+from yoto_core.evaluation.losses import missing_sentence
+from yoto_core.evaluation.reference import Reference
 from yoto_core.model.calibration import DEFAULT_THRESHOLD, trade_off
 from yoto_core.model.panel_model import PanelModel
 from yoto_core.pipeline import Run
@@ -30,7 +31,7 @@ class SavedModel:
     scores: pd.DataFrame = field(repr=False)  # task, metric, value, low, high, cells of the model on held-out cells
     classes: pd.DataFrame = field(repr=False)
     confusion: Mapping[str, pd.DataFrame] = field(repr=False)
-    costs: pd.DataFrame = field(repr=False)
+    losses: pd.DataFrame = field(repr=False)  # what each gene is needed for (`evaluation.losses`)
     trade_offs: Mapping[str, pd.DataFrame] = field(repr=False)
 
     def look(self, data: AnnData | str | Path, *, matrix: str = "auto", name: str = "") -> Look:
@@ -39,7 +40,7 @@ class SavedModel:
 
     def missing_costs(self, matching: Matching) -> pd.DataFrame:
         """One row per panel gene that new data lack: gene, and in words what that costs on held-out cells."""
-        costs = [cost_sentence(self.costs, gene) for gene in matching.missing]
+        costs = [missing_sentence(self.losses, gene) for gene in matching.missing]
         return pd.DataFrame({"gene": matching.missing, "cost": costs})
 
     def predict(
@@ -110,6 +111,6 @@ def saved_model(run: Run) -> SavedModel:
         scores=own_scores(scores.scores) if scores else pd.DataFrame(columns=OWN_COLUMNS),
         classes=scores.classes if scores else pd.DataFrame(columns=CLASS_COLUMNS),
         confusion=scores.confusion if scores else {},
-        costs=scores.costs if scores else pd.DataFrame(columns=list(COST_COLUMNS)),
+        losses=run.losses,
         trade_offs={task: trade_off(scores.predictions, task) for task in tasks} if scores else {},
     )

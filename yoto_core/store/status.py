@@ -18,10 +18,10 @@ FILE = "status.json"
 STOP_FILE = "STOP"
 STARTS_WITHIN = 60.0  # seconds after which a run that was never handed to the queue is taken for lost
 GONE = "The process that ran it is gone."
-# Where in a whole run a phase begins and ends, roughly: half of it is scoring.
+# Where in a whole run a phase begins and ends, roughly.
 PHASE_SHARES = {
-    "reading": (0.0, 0.05), "preparing": (0.05, 0.1), "training": (0.1, 0.5), "scoring": (0.5, 0.9),
-    "saving": (0.9, 0.92), "mapping": (0.92, 1.0),
+    "reading": (0.0, 0.03), "preparing": (0.03, 0.05), "training": (0.05, 0.2), "scoring": (0.2, 0.6),
+    "saving": (0.6, 0.61), "mapping": (0.61, 0.7), "stability": (0.7, 1.0),
 }  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def stopped_message(folder: Path, status: Status) -> str:
     if not status.has_panel:
         kept = "No panel was chosen yet."
     elif (folder / "metrics.json").exists():
-        kept = "The panel and its scores are kept; the maps are not drawn."
+        kept = "The panel and its scores are kept; maps and stability may be missing."
     else:
         kept = "The panel is kept; its scores are not complete."
     return f"Stopped on request. {kept}"

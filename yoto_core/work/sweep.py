@@ -166,6 +166,6 @@ def _own_curve(folder: Path) -> pd.DataFrame:
     try:
         with reading("sizes.csv"):
             sizes = pd.read_csv(folder / "sizes.csv")
-            return sizes[(sizes["part"] == "held-out") & (sizes["judge"] == "yoto")]
+            return sizes[(sizes["part"] == "held-out") & sizes["judge"].isin(["own", "yoto"])]
     except RunError:
         return pd.DataFrame()
