@@ -87,7 +87,7 @@ def tiny_config() -> RunConfig:
         tasks=(TaskConfig(obs="cell_type"), TaskConfig(obs="condition"), TaskConfig(obs="age", kind="regression")),
         selector=SelectorConfig(panel_size=8),
         training=TrainingConfig(steps=60, fit_steps=40, replicas=2, batch_size=64, hidden=16),
-        evaluation=EvaluationConfig(random_panels=1, bootstrap=50, maps="no"),
+        evaluation=EvaluationConfig(random_panels=1, bootstrap=50, maps="no", stability="no"),
         threads=1,
     )
 

@@ -27,7 +27,7 @@ from yoto_core.store.status import Status, read_status
 PATIENCE = 120.0  # seconds until a wait is given up as a failure
 MEDIUM = TrainingConfig(steps=200, fit_steps=200)
 SHORT = TrainingConfig(steps=100, fit_steps=80, replicas=2)
-LIGHT = EvaluationConfig(random_panels=1, bootstrap=200, maps="no")
+LIGHT = EvaluationConfig(random_panels=1, bootstrap=200, maps="no", stability="no")
 TYPE, CONDITION, AGE = (
     TaskConfig(obs="cell_type"),
     TaskConfig(obs="condition"),
@@ -65,7 +65,7 @@ def chosen(config: RunConfig) -> Chosen:
 def finished(config: RunConfig | None = None) -> Run:
     """A finished run on the toy: all three tasks, eight genes; read only."""
     found = chosen(config or config_for(TYPE, CONDITION, AGE, panel_size=8, training=MEDIUM))
-    return replace(found.run, evaluation=pipeline.compare(found))
+    return replace(pipeline.explained(found).run, evaluation=pipeline.compare(found))
 
 
 def save(run: Run, *, scored: bool = True) -> Path:

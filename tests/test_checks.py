@@ -22,7 +22,7 @@ def findings_for(config: RunConfig, **columns: object) -> tuple[Finding, ...]:
     adata.obs = adata.obs.assign(**columns)
     data = from_anndata(adata)
     encoded = [encode_target(data.obs, task, min_class_cells=config.split.min_class_cells) for task in config.tasks]
-    split = split_cells(data.obs, encoded, config.split, seed=0)
+    split = split_cells(data.obs, encoded, config.split)
     targets = [without_unseen(target, split.train) for target in encoded]
     return check_fit(config, choose_candidates(data, split.train, config.genes), targets, split)
 

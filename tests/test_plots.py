@@ -22,10 +22,10 @@ from yoto_core.plots.genes import (
     violin_figure,
 )
 from yoto_core.plots.numbers import number_figure, number_table
-from yoto_core.plots.scores import rival_figure, rival_table
+from yoto_core.plots.scores import method_figure, method_table
 from yoto_core.plots.sizes import size_figure, size_table
 from yoto_core.plots.training import SCORE_PREFIX, training_figure
-from yoto_core.scores.methods import METHODS
+from yoto_core.scores.methods import HEADLINE_JUDGES, METHODS
 
 THEMES = ["light", "dark"]
 ODD = ["<script>alert(1)</script>", "<b>bold</b>", "<a href='https://example.org'>x</a>", "β-cell 😀", "12"]
@@ -66,31 +66,34 @@ def test_class_names_are_drawn_as_text_and_never_as_markup():
 
 
 @pytest.mark.parametrize(("task", "metric"), [("cell_type", "macro_f1"), ("age", "r2")])
-def test_the_rival_table_holds_one_row_per_method_best_first(task, metric, scores):
-    table = rival_table(scores, task)
-    assert list(table.columns) == ["method", "label", "value", "low", "high", "cells"]
+def test_the_method_table_holds_one_row_per_method_best_first(task, metric, scores):
+    table = method_table(scores, task)
+    assert list(table.columns) == ["method", "label", "value", "low", "high", "cells", "groups"]
     assert table["method"].is_unique
-    assert set(table["method"]) == {*scores[scores["task"] == task]["method"], "own"}
+    assert set(table["method"]) == set(scores[scores["task"] == task]["method"])
     assert table["value"].is_monotonic_decreasing
-    labels = {**METHODS, "own": "YOTO's own model"}
-    assert list(table["label"]) == [labels[method] for method in table["method"]]
+    assert list(table["label"]) == [METHODS[method] for method in table["method"]]
     here = scores[(scores["task"] == task) & (scores["metric"] == metric)].set_index(["method", "judge"])["value"]
-    sources = {"chance": ("chance", "chance"), "own": ("yoto", "yoto")}
     for row in table.itertuples():
-        assert row.value == here[sources.get(row.method, (row.method, "mean"))]
+        assert row.value == here[row.method, HEADLINE_JUDGES.get(row.method, "logistic")]
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_the_rival_figure_draws_every_method_with_its_interval(theme, scores):
-    table = rival_table(scores, "cell_type")
-    figure = rival_figure(table, "macro-F1", theme)
+def test_the_method_figure_draws_every_method_with_its_interval_where_it_has_one(theme, scores):
+    table = method_table(scores, "cell_type")
+    figure = method_figure(table, "macro-F1", theme)
     assert [point.x[0] for point in figure.data] == list(table["value"])
     assert [point.y[0] for point in figure.data] == list(table["label"])
     for point, row in zip(figure.data, table.itertuples(), strict=True):
-        assert point.x[0] + point.error_x.array[0] == pytest.approx(row.high)
-        assert point.x[0] - point.error_x.arrayminus[0] == pytest.approx(row.low)
-        assert (point.marker.symbol == "circle-open") == (row.method in ("all", "chance"))
+        if row.method == "chance":
+            assert point.error_x.array is None
+        else:
+            assert point.x[0] + point.error_x.array[0] == pytest.approx(row.high)
+            assert point.x[0] - point.error_x.arrayminus[0] == pytest.approx(row.low)
+        assert (point.marker.symbol == "circle-open") == (row.method in ("all", "chance", "sequenced"))
         assert (point.marker.symbol == "diamond") == (row.method == "own")
+    colors = {row.method: point.marker.color for point, row in zip(figure.data, table.itertuples(), strict=True)}
+    assert colors["yoto"] != colors["own"]  # two scores of one panel are never taken for one another
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -115,11 +118,11 @@ def test_the_size_table_holds_held_out_scores_sorted_by_curve_and_size():
     sizes = finished().evaluation.sizes
     table = size_table(sizes, "cell_type")
     assert list(table.columns) == ["size", "method", "judge", "value", "low", "high"]
-    own = table[table["judge"] == "yoto"]
+    own = table[table["method"] == "own"]
     assert list(own["size"]) == list(range(1, 17))  # every size up to twice the panel's
-    here = sizes[(sizes["part"] == "held-out") & (sizes["task"] == "cell_type") & (sizes["judge"] == "yoto")]
+    here = sizes[(sizes["part"] == "held-out") & (sizes["task"] == "cell_type") & (sizes["method"] == "own")]
     assert list(own["value"]) == list(here.sort_values("size")["value"])
-    for _, curve in table[table["judge"] != "yoto"].groupby("method"):
+    for _, curve in table[table["method"] != "own"].groupby("method"):
         assert list(curve["size"]) == [4, 8, 16]
 
 
@@ -128,7 +131,7 @@ def test_the_size_figure_marks_the_size_asked_for(theme):
     table = size_table(finished().evaluation.sizes, "age")
     figure = size_figure(table, "R²", 8, 5, theme)
     own = next(line for line in figure.data if line.name == "YOTO's own model")
-    assert list(own.y) == list(table[table["judge"] == "yoto"]["value"])
+    assert list(own.y) == list(table[table["method"] == "own"]["value"])
     assert {note.text for note in figure.layout.annotations} == {"asked for: 8", "enough: 5"}
 
 
@@ -152,7 +155,7 @@ def test_the_number_figure_draws_its_table_and_the_line_of_equality(theme):
 @pytest.mark.parametrize("theme", THEMES)
 def test_empty_tables_draw_empty_figures(theme, scores):
     assert not training_figure(pd.DataFrame(), theme).data
-    assert not rival_figure(rival_table(scores.iloc[:0], "cell_type"), "macro-F1", theme).data
+    assert not method_figure(method_table(scores.iloc[:0], "cell_type"), "macro-F1", theme).data
     assert confusion_figure(pd.DataFrame(), theme).data[0].z.size == 0
 
 

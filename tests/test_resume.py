@@ -42,7 +42,6 @@ def assert_same(found, wanted):
     assert found.run.panel == wanted.run.panel
     np.testing.assert_array_equal(found.trained.order, wanted.trained.order)
     np.testing.assert_array_equal(found.trained.scores, wanted.trained.scores)
-    np.testing.assert_array_equal(found.trained.stability, wanted.trained.stability)
     assert found.run.history.equals(wanted.run.history)
     assert found.trained.model.tensors.keys() == wanted.trained.model.tensors.keys()
     for name, tensor in wanted.trained.model.tensors.items():

@@ -17,7 +17,7 @@ AGE = TaskConfig(obs="age", kind="regression")
 
 def split(obs, *tasks, seed=0, **settings):
     targets = [encode_target(obs, task, min_class_cells=4) for task in tasks or (CELL_TYPE,)]
-    return split_cells(obs, targets, SplitConfig(**settings), seed=seed), targets
+    return split_cells(obs, targets, SplitConfig(seed=seed, **settings)), targets
 
 
 def parts(made):

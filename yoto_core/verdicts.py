@@ -154,8 +154,8 @@ def needed_rule(losses: pd.DataFrame, *, group: str) -> str:
     elif groups:
         unit = f"cells of {counted(groups, *group_words(group))} (which says little of others)"
     return (
-        f"Needed for: without the gene the F1 of the class falls on held-out cells by more than drawing the {unit} again"
-        f" explains (paired bootstrap; false discovery rate {FALSE_DISCOVERIES:.0%} over {number:,} gene × class losses)."
+        f"Needed for: when the gene is missing, the trained model's F1 of the class falls on held-out cells by more than"
+        f" drawing the {unit} again explains (paired bootstrap; false discovery rate {FALSE_DISCOVERIES:.0%} over {number:,} gene × class losses)."
     )
 
 

@@ -1,6 +1,7 @@
 """What the panel's own model loses on held-out cells when one gene is missing, and which losses are more than chance.
 
-A missing gene is taken as average (its training mean). One number per gene and class, the loss of the class's F1, and one
+A missing gene is taken as average (its training mean), as it would be for an assay whose probe failed; the model is not trained
+again. One number per gene and class, the loss of the class's F1, and one
 per gene and task, the loss of macro-F1 or R²; all of them from the same held-out cells. Held-out cells choose nothing: these
 numbers describe a panel that is settled.
 
@@ -51,7 +52,7 @@ def gene_losses(model: PanelModel, problem: Problem, order: np.ndarray, *, seed:
         for task, answer in zip(compared, lacking, strict=True):
             rows += [{"gene": gene, **row} for row in task.rows(answer)]
     table = pd.DataFrame(rows, columns=[name for name in COLUMNS if name != "needed"])
-    table["needed"] = _discoveries(table["p"].to_numpy()) if len(table) else False
+    table["needed"] = _discoveries(table["p"].to_numpy(dtype=float))
     return table[list(COLUMNS)]
 
 
@@ -91,7 +92,7 @@ class _Compared:
         by_cell = held is not None and groups < metrics.MIN_GROUPS
         unit = np.arange(len(here)) if held is None or by_cell else np.unique(held, return_inverse=True)[1]
         units = int(unit.max(initial=-1)) + 1
-        drawn = rng.multinomial(units, np.full(units, 1 / max(units, 1)), size=DRAWS)
+        drawn = rng.multinomial(units, np.full(units, 1 / units), size=DRAWS) if units else np.zeros((DRAWS, 0))
         times_DN = np.vstack([np.ones((1, len(unit))), drawn[:, unit]]).astype(np.float32)
         test = chance_test(target, cells, whole.values, problem.split.groups, rng=rng)
         return cls(target, true, here, answer, times_DN, groups, units, by_cell, test.beaten)
