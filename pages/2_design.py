@@ -15,15 +15,18 @@ nav.require_data()
 
 with messages.errors_shown():
     data = state.dataset()
-    config = design_form.ask(data, state.facts()["columns"])
+    asked = design_form.ask(data, state.facts()["columns"])
+    config = asked.config
 
 st.subheader("Check and start", anchor=False)
 with messages.errors_shown():
-    findings = state.findings(config)
+    design = state.design(config)
+    design_form.show_costs(asked, design, data.n_cells)
     state.set_draft(config)
 with st.container(border=True):
     st.text(report.describe_design(config))
-    messages.show_findings(findings)
+    messages.show_findings(design.findings)
+    design_form.offers(design.findings, data)
     if st.button("Train this panel", type="primary", icon=":material/play_arrow:", key="train"):
         with messages.errors_shown():
             state.set_config(config)

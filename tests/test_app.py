@@ -58,7 +58,11 @@ def input_labelled(at, label):
 
 
 def form_input(at):
-    return next(box for box in at.selectbox if box.label == "Cells to be labelled later are")
+    return next(choice for choice in at.radio if choice.label == "New cells will come from")
+
+
+def box(at, label):
+    return next(box for box in at.selectbox if box.label == label)
 
 
 def size_input(at):
@@ -471,13 +475,13 @@ def test_the_design_stays_when_pages_are_changed():
     at = fine(go(with_toy(), "Design"))
     at.multiselect[0].set_value(["condition", "age"])
     size_input(at).set_value(7)
-    form_input(at).set_value("panel")
+    form_input(at).set_value("all genes")
     fine(at.run())
     fine(go(at, "Data"))
     fine(go(at, "Design"))
     assert at.multiselect[0].value == ["condition", "age"]
     assert size_input(at).value == 7
-    assert form_input(at).value == "panel"
+    assert form_input(at).value == "all genes"
 
 
 def test_the_toy_panel_of_the_app_tests_is_the_shared_one(done):

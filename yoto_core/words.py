@@ -25,6 +25,11 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def sentence_case(text: str) -> str:
+    """The text with a capital at its beginning; names further on keep theirs."""
+    return text[:1].upper() + text[1:]
+
+
 def number_text(value: float, digits: int = 2) -> str:
     """A score or a difference with a fixed number of decimals: 0.84, −0.12 with a real minus, and 0.00, never −0.00.
 

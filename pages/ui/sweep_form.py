@@ -59,7 +59,7 @@ def show(config: RunConfig, data: Dataset) -> None:
 def _check(planned: Sequence[RunConfig]) -> None:
     """A design that does not fit the data is refused here, not by its run (ConfigError)."""
     for config in planned:
-        state.findings(config)
+        state.design(config)
 
 
 def _sets(config: RunConfig, choice: str) -> tuple[tuple[str, ...], ...]:
