@@ -26,15 +26,16 @@ with messages.errors_shown():
 with st.container(border=True):
     st.text(report.describe_design(config))
     messages.show_findings(design.findings)
-    design_form.offers(design.findings, data)
-    if st.button("Train this panel", type="primary", icon=":material/play_arrow:", key="train"):
-        with messages.errors_shown():
-            state.set_config(config)
-            label = Label(owner=state.owner())
-            folder = runs.create_run(
-                config, data_path=state.dataset_path(), data_name=data.name, data_digest=data.digest, label=label
-            )
-            queue.submit(folder)
-            state.open_run(folder.name)
-        nav.go("Train")
-sweep_form.show(config, data)
+    with st.container(horizontal=True):
+        if st.button("Train this panel", type="primary", icon=":material/play_arrow:", key="train"):
+            with messages.errors_shown():
+                state.set_config(config)
+                label = Label(owner=state.owner())
+                folder = runs.create_run(
+                    config, data_path=state.dataset_path(), data_name=data.name, data_digest=data.digest, label=label
+                )
+                queue.submit(folder)
+                state.open_run(folder.name)
+            nav.go("Train")
+        design_form.offers(design.findings, data)
+sweep_form.show(asked, data)

@@ -21,7 +21,7 @@ from yoto_core.evaluation.forecast import Workload, costs_sentence, scheme_text
 from yoto_core.pipeline import Design
 from yoto_core.words import counted, sentence_case
 
-CELLS = "single cells"
+CELLS = "none: cells are split one by one"
 # What each origin of new cells costs. The figures are of README, “what each ingredient is worth”: the panel's own model on
 # one split of fourteen labels, normalised over the panel alone against over all genes.
 ORIGINS = {
@@ -47,7 +47,7 @@ def ask(data: Dataset, columns: list[dict[str, Any]]) -> Asked:
     start = state.config() or _first_design(columns)
     st.subheader("Where will new cells come from?", anchor=False)
     origin = _origin(start.genes.normalize, key)
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([6, 5], gap="large")
     with left:
         st.subheader("What must the panel predict?", anchor=False)
         tasks = _tasks(data, columns, start, key)
@@ -127,11 +127,9 @@ def _tasks(data: Dataset, columns: list[dict[str, Any]], start: RunConfig, key: 
             with weight_at:
                 weight = setting_input(TaskConfig, "weight", held.weight, key=f"{key}_weight_{name}")
             title.text(name)
-            missing = f"{counted(known[name]['missing'], 'cell')} without"
-            if takes_both_kinds(data.obs[name]):
-                title.caption(f"{kind_sentence(data.obs[name], kind)} {missing}")
-            else:
-                title.caption(f"{counted(known[name]['levels'], 'value')}, {missing}")
+            levels, missing = known[name]["levels"], known[name]["missing"]
+            said = kind_sentence(data.obs[name], kind) if takes_both_kinds(data.obs[name]) else f"{levels:,} values"
+            st.caption(f"{said}, {counted(missing, 'cell')} without" if missing else said)
             tasks.append(TaskConfig(obs=name, kind=kind, weight=weight))
     return tuple(tasks)
 

@@ -21,4 +21,4 @@ def kind_sentence(values: pd.Series, kind: TaskKind) -> str:
     """How a column of numbers is taken: 10 different numbers: predicted as 10 classes."""
     number = values.nunique()
     taken = "a number" if kind == "regression" else f"{number:,} classes"
-    return f"{number:,} different numbers: predicted as {taken}."
+    return f"{number:,} different numbers: predicted as {taken}"

@@ -126,7 +126,7 @@ def scheme_text(config: SplitConfig, n_groups: int | None) -> str:
         return "one split"
     one, many = group_words(config.group)
     if folds == 1:
-        enough = f"{n_groups:,} {many}" if n_groups is not None else "no whole groups are held out"
+        enough = f"{n_groups:,} {many}" if n_groups is not None else "no groups held out"
         return f"{name}: one split ({enough})"
     if folds == n_groups:
         return f"{name}: leave one {one} out ({counted(n_groups, one, many)})"
