@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from yoto_core.plots.style import HIGHLIGHT, INK, MUTED, Theme, styled
 from yoto_core.scores.methods import JUDGE_LABELS, METHODS
 from yoto_core.scores.metrics import HEADLINE
+from yoto_core.words import number_text
 
 OURS = ("yoto", "own")
 SYMBOLS = {"all": "circle-open", "chance": "circle-open", "own": "diamond"}  # hollow: not rivals of the same size
@@ -30,11 +31,12 @@ def rival_figure(table: pd.DataFrame, metric_label: str, theme: Theme) -> go.Fig
     for row in table.itertuples():
         color = HIGHLIGHT[theme] if row.method in OURS else MUTED
         figure.add_scatter(
-            x=[row.value], y=[row.label], mode="markers+text", text=[f"{row.value:.2f}"], textposition="top center",
+            x=[row.value], y=[row.label], mode="markers+text", text=[number_text(row.value)], textposition="top center",
             error_x={"type": "data", "array": [row.high - row.value], "arrayminus": [row.value - row.low], "color": color},
             marker={"size": 13, "color": color, "symbol": SYMBOLS.get(row.method, "circle")},
             textfont={"color": INK[theme]}, showlegend=False,
-            hovertemplate=f"%{{y}}: {row.value:.3f} (95 % interval {row.low:.3f} to {row.high:.3f})<extra></extra>",
+            hovertemplate=f"%{{y}}: {number_text(row.value, 3)} (95 % interval {number_text(row.low, 3)} to {number_text(row.high, 3)})"
+            "<extra></extra>",
         )  # fmt: skip
     figure.update_yaxes(autorange="reversed", title=None)
     figure.update_xaxes(title=metric_label)
