@@ -83,8 +83,8 @@ def _findings(
                     "warning",
                     f"The panel makes up {share:.1%} of a cell's transcripts in {name}, in training {middle:.1%}"
                     f" ({low:.1%} to {high:.1%}): the cells were not normalised over the same genes.",
-                    "For an assay that measures the panel alone, train the same design for cells “measured on the panel alone”"
-                    " (genes.normalize=panel): it chooses the same genes.",
+                    "For an assay that measures only the panel, train the same design for new cells from “an imaging or other"
+                    " targeted assay” (genes.normalize=panel): it chooses the same genes.",
                 )
             )
     else:
