@@ -29,11 +29,11 @@ def choose(rows: list[Row]) -> list[Row]:
         selection_mode="multi-row",
         placeholder="",
         column_config={
-            "name": columns.TextColumn("Name", width=190),
+            "name": columns.TextColumn("Name", width=175),
             "state": columns.TextColumn("State", width=90),
             "scores": columns.TextColumn(
                 "Scores",
-                width=190,
+                width=250,
                 help="Of the panel on held-out cells, task by task: macro-F1, or R² where it says so.",
             ),
             "genes": columns.NumberColumn("Genes", width=60),
