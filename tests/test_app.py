@@ -58,7 +58,11 @@ def input_labelled(at, label):
 
 
 def form_input(at):
-    return next(box for box in at.selectbox if box.label == "Cells to be labelled later are")
+    return next(choice for choice in at.radio if choice.label == "New cells will come from")
+
+
+def box(at, label):
+    return next(box for box in at.selectbox if box.label == label)
 
 
 def size_input(at):
@@ -471,14 +475,89 @@ def test_the_design_stays_when_pages_are_changed():
     at = fine(go(with_toy(), "Design"))
     at.multiselect[0].set_value(["condition", "age"])
     size_input(at).set_value(7)
-    form_input(at).set_value("panel")
+    form_input(at).set_value("all genes")
     fine(at.run())
     fine(go(at, "Data"))
     fine(go(at, "Design"))
     assert at.multiselect[0].value == ["condition", "age"]
     assert size_input(at).value == 7
-    assert form_input(at).value == "panel"
+    assert form_input(at).value == "all genes"
 
 
 def test_the_toy_panel_of_the_app_tests_is_the_shared_one(done):
     assert runs.load_run(done).panel == chosen(finished().config).run.panel
+
+
+def with_columns(tmp_path, **columns):
+    adata = make_toy()
+    adata.obs = adata.obs.assign(**columns)
+    return fine(go(opened(adata, tmp_path), "Design"))
+
+
+def test_the_first_question_is_where_new_cells_come_from_and_a_targeted_assay_is_the_usual_answer():
+    at = fine(go(with_toy(), "Design"))
+    assert at.subheader[0].value == "Where will new cells come from?"
+    assert form_input(at).value == "panel"
+    assert form_input(at).options == [
+        "An imaging or other targeted assay: only the panel is measured",
+        "Sequencing: all genes are measured",
+        "Another technology: genes are detected or not",
+    ]
+
+
+def test_the_way_scores_are_made_says_what_it_means_and_what_it_takes():
+    at = fine(go(with_toy(), "Design"))
+    scheme = box(at, "Scores come from")
+    assert scheme.options[0] == "Automatic: leave one donor out (6 donors)"
+    assert "Cross-validation in 6 folds (one donor each): about" in words(at.caption)
+    box(at, "Hold out whole groups of").set_value("")
+    assert box(fine(at.run()), "Scores come from").options[0] == "Automatic: one split (no groups held out)"
+    assert "Folds" not in [item.label for item in at.number_input]
+    box(at, "Scores come from").set_value("cross-validation")
+    assert input_labelled(fine(at.run()), "Folds").value == 5
+    input_labelled(at, "Folds").set_value(3)
+    assert "Cross-validation in 3 folds: about" in words(fine(at.run()).caption)
+
+
+def test_small_classes_can_be_judged_by_cross_validation_with_one_click(tmp_path):
+    labels = [f"small{i // 8}" if i < 16 else f"large{i % 2}" for i in range(300)]
+    at = with_columns(tmp_path, cell_type=labels)
+    box(at, "Hold out whole groups of").set_value("")
+    fine(at.run())
+    assert "2 classes of cell_type have fewer than 20 held-out cells." in words(at.caption)
+    fine(at.button(key="offer_cross_validation").click().run())
+    assert box(at, "Scores come from").value == "cross-validation"
+    assert "offer_cross_validation" not in [button.key for button in at.button]
+    assert "2 classes of cell_type have fewer than 20 cells in all." in words(at.caption)
+
+
+def test_a_group_that_becomes_a_task_is_no_longer_held_out_and_that_is_said():
+    at = fine(go(with_toy(), "Design"))
+    assert box(at, "Hold out whole groups of").value == "donor"
+    at.multiselect[0].set_value(["cell_type", "donor"])
+    fine(at.run())
+    assert not messages(at)
+    assert box(at, "Hold out whole groups of").value == ""
+    assert "donor" not in box(at, "Hold out whole groups of").options
+    assert "donor is to be predicted now, so its groups are no longer held out." in words(at.caption)
+
+
+def test_a_column_of_few_numbers_says_how_it_is_taken(tmp_path):
+    at = with_columns(tmp_path, age_days=np.arange(300) % 10)
+    at.multiselect[0].set_value(["cell_type", "age_days"])
+    assert "10 different numbers: predicted as 10 classes" in words(fine(at.run()).caption)
+    kinds = [kind for kind in at.selectbox if kind.label == "Predict"]
+    assert kinds[1].options == ["classes", "a number"]
+    kinds[1].set_value("regression")
+    assert "10 different numbers: predicted as a number" in words(fine(at.run()).caption)
+
+
+def test_repeats_of_a_comparison_say_what_they_vary():
+    at = fine(go(with_toy(), "Design"))
+    vary = next(choice for choice in at.radio if choice.label == "Repeats vary")
+    assert vary.options == ["the training (same held-out cells)", "the split (other held-out cells)", "both"]
+    vary.set_value("split")
+    assert "Every donor is left out in turn whatever the split" in words(fine(at.run()).caption)
+    input_labelled(at, "Repeats").set_value(1)
+    assert not [choice for choice in fine(at.run()).radio if choice.label == "Repeats vary"]
+    assert "1 training, one after the other" not in words(at.caption)

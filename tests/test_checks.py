@@ -107,7 +107,7 @@ def test_with_one_split_and_few_donors_it_is_said_what_is_held_out(number, start
     (finding,) = [finding for finding in found if finding.message.startswith("Held out")]
     assert finding.message.startswith(start)
     says = "One donor says" if number == 4 else "2 donors say"
-    assert finding.message.endswith(f"{says} little about others: no interval can be given below 5.")
+    assert finding.message.endswith(f"{says} little about others: no interval can be given with fewer than 5.")
     assert finding.offer == "cross-validation"
 
 

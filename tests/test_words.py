@@ -46,6 +46,15 @@ def test_a_score_has_a_real_minus_and_never_a_minus_zero(value, digits, text):
     assert number_text(value, digits) == text
 
 
+def test_a_signed_difference_has_its_plus_and_zero_has_no_sign():
+    assert [number_text(value, 1, signed=True) for value in (1.26, -1.26, 0.04, -0.04)] == [
+        "+1.3",
+        "−1.3",
+        "0.0",
+        "0.0",
+    ]
+
+
 def test_a_column_shows_no_minus_zero():
     shown = without_minus_zero(pd.Series([-0.004, -0.0, -0.2, 0.126, np.nan]), 2)
     assert [f"{value:.2f}" for value in shown] == ["0.00", "0.00", "-0.20", "0.13", "nan"]

@@ -95,7 +95,12 @@ class TaskConfig(Settings):
     """One obs column that the panel must predict."""
 
     obs: str
-    kind: TaskKind = setting("classification", label="Kind", help="Classes to tell apart, or a number to predict.")
+    kind: TaskKind = setting(
+        "classification",
+        label="Predict",
+        help="Classes to tell apart, or a number to predict.",
+        names={"classification": "classes", "regression": "a number"},
+    )
     weight: float = setting(
         1.0, label="Weight", help="How much this task counts against the others.", low=0.01, high=100.0
     )
@@ -196,6 +201,7 @@ class SplitConfig(Settings):
         help="Parts of a cross-validation; fewer than 8 groups (donors) are left out one by one instead.",
         low=2,
         high=20,
+        advanced=False,
     )
     seed: int = setting(
         0,

@@ -25,15 +25,20 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def number_text(value: float, digits: int = 2) -> str:
+def sentence_case(text: str) -> str:
+    """The text with a capital at its beginning; names further on keep theirs."""
+    return text[:1].upper() + text[1:]
+
+
+def number_text(value: float, digits: int = 2, *, signed: bool = False) -> str:
     """A score or a difference with a fixed number of decimals: 0.84, −0.12 with a real minus, and 0.00, never −0.00.
 
-    What is not a number is a dash.
+    With `signed` a plus stands before numbers above zero. What is not a number is a dash.
     """
     if math.isnan(value):
         return "–"
-    text = f"{value:.{digits}f}"
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+    text = f"{value:{'+' if signed else ''}.{digits}f}"
+    return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
 
 
 def without_minus_zero(values: pd.Series, digits: int) -> pd.Series:

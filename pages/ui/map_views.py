@@ -16,6 +16,7 @@ from yoto_core.explore.sentences import chance_kept, map_sentences
 from yoto_core.pipeline import Run
 from yoto_core.plots.maps import DRAWN, Paint, has_legend, map_figure, map_table
 from yoto_core.plots.style import Theme
+from yoto_core.words import number_text, without_minus_zero
 
 NUMBER = st.column_config.NumberColumn
 ALL, PANEL = "/all", "/panel"  # our own maps; other names are embeddings of the file, which hold no slash
@@ -144,7 +145,8 @@ def selection(run: Run, maps: Maps, chosen: np.ndarray) -> None:
     names |= {"rest": NUMBER("Mean in the rest", format="%.2f"), "difference": NUMBER("Difference", format="%.2f")}
     with right:
         st.dataframe(
-            found.genes, hide_index=True, width="stretch", column_config=names, height=300, alt="Panel genes of the selection"
+            found.genes.assign(difference=without_minus_zero(found.genes["difference"], 2)), hide_index=True,
+            width="stretch", column_config=names, height=300, alt="Panel genes of the selection",
         )  # fmt: skip
         downloads.table_button("Genes of the selection (CSV)", found.genes, "yoto_selection_genes.csv")
 
@@ -160,7 +162,7 @@ def numbers(run: Run, maps: Maps) -> None:
     for measure, label in MEASURES.items():
         if (measure, task) in here.index:
             row = here.loc[(measure, task)]
-            cards.append((measure, label, f"{row['panel']:.2f}", f"all genes {row['all']:.2f}"))
+            cards.append((measure, label, number_text(row["panel"]), f"all genes {number_text(row['all'])}"))
     for column, (measure, label, value, beside) in zip(st.columns(4), cards, strict=False):
         column.metric(label, value, beside, delta_color="off", delta_arrow="off", border=True, help=HELP[measure])
     for sentence in map_sentences(maps, task):
@@ -170,8 +172,10 @@ def numbers(run: Run, maps: Maps) -> None:
     table = maps.classes[maps.classes["task"] == task].drop(columns="task")
     table = table.assign(lost=table["purity_all"] - table["purity_panel"]).sort_values("lost", ascending=False)
     percents = ["purity_all", "purity_panel", "lost", "mixes_share"]
+    shown = {name: without_minus_zero(100 * table[name], 0) for name in percents}
+    shown |= {name: without_minus_zero(table[name], 2) for name in ("silhouette_all", "silhouette_panel")}
     st.dataframe(
-        table.assign(**{name: 100 * table[name] for name in percents}), hide_index=True, width="stretch", height=min(740, 38 + 35 * len(table)),
+        table.assign(**shown), hide_index=True, width="stretch", height=min(740, 38 + 35 * len(table)),
         column_order=["class", "cells", "purity_all", "purity_panel", "lost", "mixes_with", "mixes_share", "silhouette_all", "silhouette_panel"],
         column_config={
             "class": "Class", "cells": NUMBER("Cells", format="localized"),

@@ -10,9 +10,8 @@ import streamlit as st
 
 from yoto_core import pipeline
 from yoto_core.config import RunConfig
-from yoto_core.data.checks import Finding
 from yoto_core.data.reading import Dataset, read_dataset
-from yoto_core.pipeline import Run
+from yoto_core.pipeline import Design, Run
 from yoto_core.report import describe_data
 from yoto_core.store import library
 from yoto_core.store.portable import load_model
@@ -31,9 +30,9 @@ def facts(found: Dataset) -> dict[str, Any]:
     return _facts(found.digest, _data=found)
 
 
-def findings(found: Dataset, design: RunConfig) -> tuple[Finding, ...]:
-    """What is worth knowing about a design on these data (ConfigError where it does not fit)."""
-    return _findings(found.digest, design, _data=found)
+def design(found: Dataset, config: RunConfig) -> Design:
+    """A config on these data (ConfigError where it does not fit)."""
+    return _design(found.digest, config, _data=found)
 
 
 def run(folder: Path) -> Run:
@@ -60,8 +59,8 @@ def _facts(digest: str, *, _data: Dataset) -> dict[str, Any]:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Checking the design …")
-def _findings(digest: str, design: RunConfig, *, _data: Dataset) -> tuple[Finding, ...]:
-    return pipeline.design(_data, design).findings
+def _design(digest: str, config: RunConfig, *, _data: Dataset) -> Design:
+    return pipeline.design(_data, config)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

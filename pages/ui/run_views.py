@@ -11,6 +11,7 @@ from yoto_core.store.folders import run_folder
 from yoto_core.store.history import Row, delete_run, history_table, leftovers, shared, sweep_leftovers
 from yoto_core.store.labels import LONGEST, rename
 
+LAST = ("data", "tasks", "minutes", "megabytes")  # columns that a narrow window leaves to be scrolled to
 LISTED = 5  # runs that the question before a deletion names
 
 
@@ -22,29 +23,17 @@ def choose(rows: list[Row]) -> list[Row]:
         table.assign(state=[STATES[row.status.state][0] for row in rows]),
         hide_index=True,
         width="stretch",
-        column_order=[
-            "name",
-            "state",
-            "scores",
-            "genes",
-            "tasks",
-            "data",
-            "seed",
-            "split_seed",
-            "created",
-            "minutes",
-            "megabytes",
-        ],
+        column_order=["name", "state", "scores", "genes", "seed", "split_seed", "created", *LAST],
         height=min(38 + 35 * len(rows), 420),
         on_select="rerun",
         selection_mode="multi-row",
         placeholder="",
         column_config={
-            "name": columns.TextColumn("Name", width=200),
-            "state": columns.TextColumn("State", width=100),
+            "name": columns.TextColumn("Name", width=175),
+            "state": columns.TextColumn("State", width=90),
             "scores": columns.TextColumn(
                 "Scores",
-                width=190,
+                width=250,
                 help="Of the panel on held-out cells, task by task: macro-F1, or R² where it says so.",
             ),
             "genes": columns.NumberColumn("Genes", width=60),

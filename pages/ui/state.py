@@ -19,7 +19,7 @@ from yoto_core.data.reading import Dataset
 from yoto_core.errors import RunError, YotoError
 from yoto_core.explore.selection import Outline
 from yoto_core.files import read_json, reading
-from yoto_core.pipeline import Run
+from yoto_core.pipeline import Design, Run
 from yoto_core.prediction.cells import open_cells
 from yoto_core.store import library
 from yoto_core.store.folders import RUN_ID, runs_folder
@@ -197,9 +197,9 @@ def announced() -> set[str]:
     return st.session_state.setdefault(_ANNOUNCED, set())
 
 
-def findings(value: RunConfig) -> tuple[Finding, ...]:
-    """What is worth knowing about a design on the loaded data (ConfigError where it does not fit)."""
-    return once.findings(dataset(), value)
+def design(value: RunConfig) -> Design:
+    """A design on the loaded data (ConfigError where it does not fit)."""
+    return once.design(dataset(), value)
 
 
 def run_folder() -> Path | None:
@@ -277,6 +277,11 @@ def forget_outline() -> None:
 def widget(key: str, default: Any) -> Any:
     """What an input elsewhere says, or what it would say at first."""
     return st.session_state.get(key, default)
+
+
+def set_widget(key: str, value: Any) -> None:
+    """Callback of a button that fills in an input elsewhere on its page."""
+    st.session_state[key] = value
 
 
 def close_run() -> None:

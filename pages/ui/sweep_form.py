@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.ui import messages, nav, state
+from pages.ui.design_form import Asked
 from yoto_core.config import RunConfig
+from yoto_core.data.folds import fold_count
 from yoto_core.data.genes import split_list
 from yoto_core.data.reading import Dataset
 from yoto_core.errors import ConfigError
-from yoto_core.words import counted
+from yoto_core.words import counted, group_words
 from yoto_core.work.sweep import Sweep, Vary, start_sweep
 
 TOGETHER, ALONE = "All tasks together", "All together, and each task alone"
@@ -21,8 +23,9 @@ VARY: dict[Vary, str] = {
 }
 
 
-def show(config: RunConfig, data: Dataset) -> None:
-    """A folded form; what it starts is followed on the Runs page."""
+def show(asked: Asked, data: Dataset) -> None:
+    """A folded form over a design; what it starts is followed on the Runs page."""
+    config = asked.config
     with st.expander("Compare several panels at once", icon=":material/stacked_line_chart:"):
         left, middle, right = st.columns(3, gap="medium")
         typed = left.text_input(
@@ -38,13 +41,18 @@ def show(config: RunConfig, data: Dataset) -> None:
         vary: Vary = "training"
         if repeats > 1:
             vary = right.radio("Repeats vary", list(VARY), format_func=VARY.__getitem__, key="sweep_vary")
+            if vary != "training" and fold_count(asked.n_groups, config.split) == asked.n_groups:
+                one = group_words(config.split.group)[0]
+                said = f"Every {one} is left out in turn whatever the split: only the cells that steer the training differ."
+                right.caption(messages.plain(said))
         choice = TOGETHER
         if len(config.tasks) > 1:
             choice = middle.radio("Tasks", [TOGETHER, ALONE], key="sweep_tasks")
         with messages.errors_shown(stop=False):
             sweep = Sweep(_sizes(typed), int(repeats), _sets(config, choice), each, vary)
             planned = sweep.plan(config)
-            st.caption(f"{counted(len(planned), 'training')}, one after the other where there is no room.")
+            order = ", one after the other where there is no room" if len(planned) > 1 else ""
+            st.caption(f"{counted(len(planned), 'training')}{order}.")
             _check(planned[:: sweep.repeats])
             if st.button("Train and compare", icon=":material/play_arrow:", key="sweep_start"):
                 _check(planned)  # another split may hold out other classes
@@ -59,7 +67,7 @@ def show(config: RunConfig, data: Dataset) -> None:
 def _check(planned: Sequence[RunConfig]) -> None:
     """A design that does not fit the data is refused here, not by its run (ConfigError)."""
     for config in planned:
-        state.findings(config)
+        state.design(config)
 
 
 def _sets(config: RunConfig, choice: str) -> tuple[tuple[str, ...], ...]:

@@ -18,6 +18,7 @@ from yoto_core.prediction.crossstudy import CrossStudy, classes_side_by_side, co
 from yoto_core.prediction.predict import Labelled
 from yoto_core.report import METRIC_LABELS, file_safe, interval_texts, mistake_texts
 from yoto_core.store.saved import SavedModel
+from yoto_core.words import without_minus_zero
 
 NONE = ""
 
@@ -52,7 +53,10 @@ def _scores(saved: SavedModel, judged: CrossStudy, task: str, name: str) -> None
     counts = {"held-out cells": "Cells held out", "new cells": "Cells new"}
     intervals = {part: interval_texts(table[f"{part} low"], table[f"{part} high"]) for part in ("held-out", "new")}
     st.dataframe(
-        table.assign(**{f"{part} interval": texts for part, texts in intervals.items()}),
+        table.assign(
+            **{f"{part} interval": texts for part, texts in intervals.items()},
+            **{key: without_minus_zero(table[key], 3) for key in three},
+        ),
         hide_index=True, width="stretch",
         column_order=[
             "metric", "held-out value", "held-out interval", "new value", "new interval", "change", *counts,
@@ -82,7 +86,7 @@ def _classes(saved: SavedModel, judged: CrossStudy, task: str, name: str) -> Non
     counts = {"held-out cells": ("Cells held out", 110), "new cells": ("Cells new", 85)}
     bar, number = st.column_config.ProgressColumn, st.column_config.NumberColumn
     st.dataframe(
-        table.assign(mistaken_for=mistake_texts(table), change=table["change"].round(2) + 0.0),  # no “-0.00”
+        table.assign(mistaken_for=mistake_texts(table), change=without_minus_zero(table["change"], 2)),
         hide_index=True, width="stretch", height=min(740, 38 + 35 * max(1, len(table))),
         column_order=["class", *bars, *numbers, *counts, "mistaken_for"],
         column_config={

@@ -118,7 +118,7 @@ def _check_groups(split: Split, config: SplitConfig) -> list[Finding]:
     findings.append(
         Finding(
             "warning",
-            f"{said} {says} little about others: no interval can be given below {FEW_HELD_OUT}.",
+            f"{said} {says} little about others: no interval can be given with fewer than {FEW_HELD_OUT}.",
             CROSS_VALIDATE,
             "cross-validation",
         )

@@ -5,6 +5,7 @@ import pandas as pd
 
 from yoto_core.explore.embedding import NEIGHBOURS, Maps
 from yoto_core.explore.profiles import Profiles
+from yoto_core.words import number_text
 
 MERGES = 0.1  # of its own kind nearby that a class must lose before it is said to merge
 CONFUSED = 0.05  # share of a class that must be called another before it is worth a sentence
@@ -46,7 +47,9 @@ def outside_sentence(profiles: Profiles, name: str) -> str:
         return f"“{name.strip()}” is neither in the panel nor among its {len(candidates):,} candidate genes."
     gene = rows["gene"].iloc[0]
     near = profiles.replacements[profiles.replacements["other"] == gene].nlargest(1, "correlation")
-    like = "".join(f" It could replace {row.gene} (correlation {row.correlation:.2f})." for row in near.itertuples())
+    like = "".join(
+        f" It could replace {row.gene} (correlation {number_text(row.correlation)})." for row in near.itertuples()
+    )
     return f"{gene} was a candidate and was not chosen.{like}"
 
 

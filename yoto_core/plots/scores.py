@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 
 from yoto_core.plots.style import INK, Theme, method_color, styled
 from yoto_core.scores.methods import METHODS, headline_rows
+from yoto_core.words import number_text
 
 # Hollow: not a panel of the same size read by the same classifier.
 SYMBOLS = {"all": "circle-open", "chance": "circle-open", "sequenced": "circle-open", "own": "diamond"}
@@ -27,7 +28,7 @@ def method_figure(table: pd.DataFrame, metric_label: str, theme: Theme) -> go.Fi
         bars = {"type": "data", "array": [row.high - row.value], "arrayminus": [row.value - row.low], "color": color}
         interval = f" (95 % interval {row.low:.3f} to {row.high:.3f})" if known else ""
         figure.add_scatter(
-            x=[row.value], y=[row.label], mode="markers+text", text=[f"{row.value:.2f}"], textposition="top center",
+            x=[row.value], y=[row.label], mode="markers+text", text=[number_text(row.value)], textposition="top center",
             error_x=bars if known else None,
             marker={"size": 13, "color": color, "symbol": SYMBOLS.get(row.method, "circle")},
             textfont={"color": INK[theme]}, showlegend=False,

@@ -9,6 +9,7 @@ import pandas as pd
 from yoto_core.data.checks import Finding
 from yoto_core.evaluation.reference import HIGH, LOW, RARE, Reference, panel_share
 from yoto_core.model.panel_model import PanelModel
+from yoto_core.words import number_text
 
 MANY_OUT = 0.10  # share of cells out of range from which the labels deserve doubt
 
@@ -55,7 +56,7 @@ def compare_cells(
     worst = table.iloc[0]
     sentence = (
         f"{out:.1%} of {len(raw_BK):,} new cells are out of the training range (about {2 * RARE:.0f} % are expected); the"
-        f" gene that moved most is {worst['gene']}, by {worst['shift']:+.1f} training standard deviations."
+        f" gene that moved most is {worst['gene']}, by {number_text(worst['shift'], 1, signed=True)} training standard deviations."
     )
     findings = _findings(reference, raw_BK, model, out, name)
     return Shift(table, len(raw_BK), out, sentence, findings)
@@ -82,8 +83,8 @@ def _findings(
                     "warning",
                     f"The panel makes up {share:.1%} of a cell's transcripts in {name}, in training {middle:.1%}"
                     f" ({low:.1%} to {high:.1%}): the cells were not normalised over the same genes.",
-                    "For an assay that measures the panel alone, train the same design for cells “measured on the panel alone”"
-                    " (genes.normalize=panel): it chooses the same genes.",
+                    "For an assay that measures only the panel, train the same design for new cells from “an imaging or other"
+                    " targeted assay” (genes.normalize=panel): it chooses the same genes.",
                 )
             )
     else:

@@ -7,6 +7,7 @@ import pandas as pd
 from yoto_core.prediction.matching import SMALLEST_SHARE
 from yoto_core.scores.metrics import HEADLINE
 from yoto_core.store.saved import SavedModel
+from yoto_core.words import number_text
 
 FORMS = {
     "all genes": "log-normalised values, log(1 + transcripts per 10,000 of all genes of the data)",
@@ -85,8 +86,10 @@ def _scores(scores: pd.DataFrame) -> list[str]:
         return []
     lines = ["| task | score | value | 95 % interval | cells |", "|---|---|---|---|---|"]
     for row in scores.itertuples():
-        interval = f"{row.low:.3f} to {row.high:.3f}" if row.metric in HEADLINE.values() else ""
-        lines.append(f"| {literal(row.task)} | {literal(row.metric)} | {row.value:.3f} | {interval} | {row.cells:,} |")
+        interval = f"{number_text(row.low, 3)} to {number_text(row.high, 3)}" if row.metric in HEADLINE.values() else ""
+        lines.append(
+            f"| {literal(row.task)} | {literal(row.metric)} | {number_text(row.value, 3)} | {interval} | {row.cells:,} |"
+        )
     return lines
 
 

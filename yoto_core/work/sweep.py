@@ -1,7 +1,7 @@
 """A sweep: one design trained for several panel sizes, repeats and sets of tasks, through the same queue, compared in one table.
 
 A sweep has no file of its own: it is the runs whose label carries its id. One training scores every smaller size, so only
-the largest size is trained unless each is asked to be trained for itself.
+the largest size is trained unless each is to be trained separately.
 """
 
 import secrets
