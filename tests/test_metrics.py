@@ -202,12 +202,42 @@ def test_an_interval_holds_the_score_and_is_narrower_with_more_cells(kind, group
 
 
 def test_groups_are_drawn_whole():
-    true = np.repeat([0, 1, 0, 1], 50)
-    predicted = np.concatenate([true[:100], 1 - true[100:]])  # two groups right, two wrong
-    groups = np.repeat([0, 0, 1, 1], 50)
+    true = np.tile([0, 1], 180)
+    groups = np.repeat(np.arange(6), 60)
+    predicted = np.where(groups < 3, true, 1 - true)  # three groups right, three wrong
     by_cell, by_group = bounds(classes(true, 2), true, predicted), bounds(classes(true, 2), true, predicted, groups)
-    assert by_group == (0, 1)
+    assert by_group[0] < 0.05
+    assert by_group[1] > 0.95
     assert 0.4 < by_cell[0] < by_cell[1] < 0.6
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 4])
+@pytest.mark.parametrize("target", [classes(np.arange(60) % 3), numbers(np.arange(60.0))])
+def test_fewer_than_five_groups_have_no_interval(groups, target):
+    predicted = target.values[::-1].copy()
+    assert np.isnan(bounds(target, target.values, predicted, np.arange(60) % groups)).all()
+
+
+@pytest.mark.parametrize("groups", [5, 6, 8])
+def test_an_interval_over_few_groups_holds_the_mean_about_as_often_as_it_says(groups):
+    # Groups differ in how often they are right; the score of endless groups is known.
+    rng, held = np.random.default_rng(0), 0
+    for seed in range(200):
+        share = np.repeat(rng.normal(0.7, 0.1, groups), 40)
+        true = rng.integers(0, 2, 40 * groups)
+        predicted = np.where(rng.random(40 * groups) < share, true, 1 - true)
+        low, high = bounds(classes(true, 2), true, predicted, np.repeat(np.arange(groups), 40), draws=1_000, seed=seed)
+        held += low <= 0.7 <= high
+    assert 0.88 <= held / 200 <= 0.995
+
+
+def test_with_many_units_the_percentiles_are_the_ordinary_ones():
+    values = np.random.default_rng(0).normal(size=20_000)
+    assert metrics.percentiles(values, 100_000) == pytest.approx(np.percentile(values, (2.5, 97.5)), abs=0.01)
+    few = metrics.percentiles(values, 5)
+    assert few[0] < -2.9  # Student's t with four degrees of freedom, and √(5/4): 3.1 standard errors
+    assert few[1] > 2.9
+    assert np.isnan(metrics.percentiles(np.array([np.nan]), 5)).all()
 
 
 def test_drawing_cells_as_groups_of_one_gives_about_the_interval_of_cells():
@@ -231,8 +261,9 @@ def test_equal_numbers_have_no_interval():
 
 def test_a_draw_of_groups_whose_numbers_are_equal_does_not_ruin_the_interval():
     # Age by donor: a draw of one donor alone has nothing to explain, and rounding must not make something of it.
-    true = np.repeat([0.1, 0.3, 0.7], 20)
-    low, high = bounds(numbers(true), true, true + np.tile([0.05, -0.05], 30), np.repeat([0, 1, 2], 20), draws=500)
+    true = np.repeat([0.1, 0.3, 0.7, 0.2, 0.6], 20)
+    groups = np.repeat(np.arange(5), 20)
+    low, high = bounds(numbers(true), true, true + np.tile([0.05, -0.05], 50), groups, draws=500)
     assert -1 < low < high <= 1
 
 

@@ -50,7 +50,7 @@ def test_a_model_comes_back_from_its_file_and_answers_alike(saved, tmp_path):
     path = yoto_core.export_model(saved, tmp_path / "panel.yoto")
     back, new = yoto_core.load_model(path), make_toy(cells=80, seed=5)
     pd.testing.assert_frame_equal(back.predict(new), saved.predict(new))
-    pd.testing.assert_frame_equal(back.costs, saved.costs, check_dtype=False)
+    pd.testing.assert_frame_equal(back.missing, saved.missing, check_dtype=False)
     assert back.about == saved.about
     assert back.reference.most_extreme == saved.reference.most_extreme
 
@@ -64,7 +64,7 @@ def test_load_run_opens_a_run_folder_and_an_exported_file(saved, tmp_path):
 
 def test_what_held_out_cells_showed_travels_with_the_model(saved, content):
     back = portable.unpack(content, name="x.yoto")
-    for name in ("scores", "classes", "costs"):
+    for name in ("scores", "classes", "missing"):
         pd.testing.assert_frame_equal(getattr(back, name), getattr(saved, name), check_dtype=False)
     for task, counts in finished().evaluation.confusion.items():
         pd.testing.assert_frame_equal(back.confusion[task], counts, check_dtype=False)
@@ -141,7 +141,7 @@ def test_a_model_of_other_genes_than_its_weights_is_refused(content, saved):
 
 def test_a_newer_schema_is_refused_with_its_number(content):
     manifest = json.dumps({"format": portable.FORMAT, "schema": 99, "sha256": {}}).encode()
-    with pytest.raises(RunError, match=r"x.yoto has schema 99; this version reads up to 1. Update YOTO."):
+    with pytest.raises(RunError, match=r"x.yoto has schema 99; this version reads up to 2. Update YOTO."):
         portable.unpack(rewritten(content, {"manifest.json": manifest}, checksums=False), name="x.yoto")
 
 

@@ -18,7 +18,6 @@ from yoto_core.data.genes import GeneNames
 from yoto_core.data.preprocess import log_normalise
 from yoto_core.data.reading import from_anndata
 from yoto_core.errors import DataError
-from yoto_core.evaluation.reference import cost_sentence, gene_costs
 from yoto_core.model.forms import as_read
 from yoto_core.prediction.cells import cells_of, open_cells
 from yoto_core.prediction.crossstudy import (
@@ -36,7 +35,7 @@ IDS = tuple(f"ENSG0000000000{i}" for i in range(6))
 
 @pytest.fixture(scope="module")
 def plain():
-    return chosen(config_for(TYPE, CONDITION, AGE, panel_size=8))
+    return chosen(config_for(TYPE, CONDITION, AGE, panel_size=8, genes=GenesConfig(normalize="all genes")))
 
 
 @pytest.fixture(scope="module")
@@ -158,29 +157,6 @@ def test_a_missing_gene_is_taken_as_average_whatever_its_column_says(plain, toy)
     garbage[:, 0] = 99.0
     one, other = (plain.run.model.predict(x, absent=(0,))[0].probabilities for x in (raw, garbage))
     assert (one == other).all()
-
-
-# --- what a missing gene costs
-
-
-def test_the_cost_of_a_gene_is_what_held_out_cells_lose_without_it(plain):
-    costs = gene_costs(plain.run.model, plain.problem, plain.order)
-    gene = next(gene for gene in plain.run.panel.genes if gene.startswith("AGE"))
-    row = costs[(costs["gene"] == gene) & (costs["task"] == "age")].iloc[0]
-    assert row["before"] - row["after"] > 0.1
-    assert len(costs) == 8 * (4 + 1 + 2 + 1 + 1)
-    assert f"Without {gene}" in cost_sentence(costs, gene)
-
-
-def test_costs_are_said_in_words_or_as_unmeasured():
-    costs = pd.DataFrame(
-        [("MS4A1", "t", "", 0.9, 0.8, 100), ("MS4A1", "t", "B", 0.93, 0.71, 40)],
-        columns=["gene", "task", "class", "before", "after", "cells"],
-    )
-    assert (
-        cost_sentence(costs, "MS4A1") == "Without MS4A1 the recall of B (t) falls from 0.93 to 0.71 on held-out cells."
-    )
-    assert cost_sentence(costs.head(0), "A") == "What A is worth was not measured in this run."
 
 
 # --- the form of the input

@@ -10,14 +10,18 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.conftest import make_toy
 from tests.shared_runs import TYPE, config_for, finished, save
-from yoto_core import files
+from yoto_core import files, report
 from yoto_core.config import RunConfig
 from yoto_core.errors import RunError, YotoError
 from yoto_core.files import read_json, write_json, write_text
+from yoto_core.scores.methods import headline_rows
 from yoto_core.store import folders, runs
+from yoto_core.store.card import model_card
 from yoto_core.store.folders import create_folder, run_folder, runs_folder
 from yoto_core.store.history import history
+from yoto_core.store.portable import load_model
 from yoto_core.store.status import Status, ask_to_stop, queued, read_status, stop_asked, write_status
 
 FULL = Path("/dev/full")
@@ -301,3 +305,40 @@ def test_a_run_of_the_first_schema_is_read_without_the_settings_that_are_gone(fo
     old = {"dropout": 0.2, "label_smoothing": 0.05, "group_penalty": 0.001}
     write_json(folder / "config.json", {**values, "schema": 1, "training": {**values["training"], **old}})
     assert runs.read_config(folder) == config
+
+
+# --- runs of earlier versions
+
+SAVED = Path(__file__).parent / "saved_runs"
+
+
+def test_a_run_of_schema_2_is_read_without_what_meant_something_else_then():
+    run = runs.load_run(SAVED / "schema_2")
+    assert run.panel.genes == ("T1", "MONO3", "AGE1", "B3")
+    scores = run.evaluation.scores
+    assert not set(scores["judge"]) & {"mean", "yoto"}
+    assert not set(scores["method"]) & {"all", "chance"}
+    assert scores[["low", "high"]].isna().all(axis=None)  # one donor was held out: its interval was none
+    assert set(scores["groups"]) == {1}
+    assert headline_rows(scores).set_index(["task", "method"])["value"]["cell_type", "own"] == pytest.approx(
+        0.693, abs=1e-3
+    )
+    assert (
+        run.panel_table["stability"].isna().all()
+    )  # replicas of one training agreed: that told nothing of other cells
+    assert run.stability is None
+    assert run.losses.empty
+    assert run.evaluation.tests.empty
+    assert run.config.split.scheme == "one split"
+    assert run.config.split.seed == run.config.seed == 3
+    assert run.config.genes.normalize == "all genes"
+    assert report.as_text(run).startswith("Panel of 4 genes from toy.h5ad")
+
+
+def test_a_model_file_of_schema_1_still_labels_cells():
+    saved = load_model(SAVED / "schema_1.yoto")
+    table = saved.predict(make_toy(cells=40))
+    assert (table["cell_type"].astype(str) == make_toy(cells=40).obs["cell_type"].astype(str)).mean() > 0.5
+    matching = saved.look(make_toy()[:, [gene for gene in make_toy().var_names if gene != "T1"]].copy()).matching
+    assert saved.missing_costs(matching)["cost"].tolist() == ["What T1 is worth was not measured in this run."]
+    assert "52" in model_card(saved)

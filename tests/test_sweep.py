@@ -132,7 +132,7 @@ def test_every_size_and_task_of_every_run_is_compared(compared):
     assert set(table["split_seed"]) == {0}
     assert varied(table) == "training"
     curve = finished().evaluation.sizes
-    wanted = curve[(curve["part"] == "held-out") & (curve["judge"] == "yoto") & (curve["size"] == 4)]
+    wanted = curve[(curve["part"] == "held-out") & (curve["method"] == "own") & (curve["size"] == 4)]
     found = table[(table["genes"] == 4) & (table["seed"] == 0)]
     assert dict(zip(found["task"], found["value"], strict=True)) == pytest.approx(
         dict(zip(wanted["task"], wanted["value"], strict=True))

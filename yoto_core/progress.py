@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-Phase = Literal["reading", "preparing", "training", "scoring", "saving", "stability", "mapping", "predicting"]
+Phase = Literal["reading", "preparing", "training", "scoring", "saving", "mapping", "stability", "predicting"]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from torch import Tensor
 from yoto_core.config import Normalize
 
 ROWS = 8_192  # cells turned dense at once
-SMALLEST_TOTAL = 1e-6
+SMALLEST_TOTAL, LARGEST = 1e-6, 1e30
 
 
 def level_of(columns: sparse.csr_matrix | np.ndarray) -> np.ndarray:
@@ -36,7 +36,7 @@ def as_read(x_BA: Tensor, normalize: Normalize, level_A: Tensor, mask_RA: Tensor
         return (x_BA > 0).to(x_BA.dtype)
     if normalize == "all genes":
         return x_BA
-    linear_BA = torch.expm1(x_BA)
+    linear_BA = torch.expm1(x_BA).clamp_max(LARGEST)  # infinity times nought would be no number
     total_RB = (mask_RA @ linear_BA.T).clamp_min(SMALLEST_TOTAL)
     scale_RB = (mask_RA @ level_A)[:, None] / total_RB
     return torch.log1p(linear_BA * scale_RB[..., None])

@@ -24,6 +24,7 @@ from yoto_core.model.network import Head
 from yoto_core.model.panel import Panel
 from yoto_core.model.panel_model import PanelModel
 from yoto_core.pipeline import Run
+from yoto_core.scores.metrics import MIN_GROUPS
 from yoto_core.store import labels
 from yoto_core.store.folders import create_folder
 from yoto_core.store.labels import Label, read_label
@@ -164,7 +165,7 @@ def load_run(path: str | Path) -> Run:
         panel_table=table,
         model=(model := load_model(folder)),
         history=read_history(folder),
-        evaluation=_evaluation(folder, metrics) if metrics else None,
+        evaluation=_evaluation(folder, metrics, len(summary.get("held_out_groups", ()))) if metrics else None,
         summary=summary,
         timing=timing,
         versions=versions,
@@ -239,20 +240,20 @@ def _losses(folder: Path) -> pd.DataFrame:
         return table[list(LOSS_COLUMNS)]
 
 
-def _evaluation(folder: Path, metrics: dict[str, object]) -> Evaluation:
+def _evaluation(folder: Path, metrics: dict[str, object], groups: int) -> Evaluation:
     _check_schema(metrics.get("schema"))
     old = metrics["schema"] <= ONE_SEED
     with reading("predictions.parquet"):
         predictions = pd.read_parquet(folder / "predictions.parquet")
     with reading("sizes.csv"):
         sizes = pd.read_csv(folder / "sizes.csv", dtype={"task": str})
-        sizes = _own_named(sizes) if old else sizes
+        sizes = _comparable(sizes, groups) if old else sizes
         sizes = sizes[["part", "size", "task", "method", "judge", "metric", "value", "low", "high"]]
     with reading("metrics.json"):
         scores = pd.DataFrame(metrics["scores"]).astype({"value": float, "low": float, "high": float})
         tests = pd.DataFrame(metrics.get("tests", []), columns=list(TEST_COLUMNS))
         return Evaluation(
-            scores=_comparable(scores) if old else scores,
+            scores=_comparable(scores, groups) if old else scores,
             sizes=sizes,
             classes=pd.DataFrame(metrics["classes"], columns=list(CLASS_COLUMNS)),
             confusion={
@@ -270,21 +271,18 @@ def _evaluation(folder: Path, metrics: dict[str, object]) -> Evaluation:
         )
 
 
-def _comparable(scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores of schema 2 under today's names, without what meant something else then.
+def _comparable(table: pd.DataFrame, groups: int) -> pd.DataFrame:
+    """Scores of schema 2 under today's names, without what meant something else then; `groups` were held out.
 
     A mean over classifiers stood for a panel, one draw of a stratified guess for chance, and classifiers made for panels for all
-    genes; the groups behind a score were not counted.
+    genes; intervals were given for however few groups; YOTO's own model was a judge of its panel.
     """
-    kept = scores[(scores["judge"] != "mean") & ~scores["method"].isin(["all", "chance"])]
-    return _own_named(kept).assign(groups=0)
-
-
-def _own_named(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of YOTO's own model, once the panel's with a judge of that name, as a method of their own."""
-    own = table["judge"] == "yoto"
-    return table.assign(
-        method=table["method"].mask(own & (table["method"] == "yoto"), "own"), judge=table["judge"].mask(own, "own")
+    kept = table[(table["judge"] != "mean") & ~table["method"].isin(["all", "chance"])].assign(groups=groups)
+    if 0 < groups < MIN_GROUPS:
+        kept[["low", "high"]] = float("nan")
+    own = kept["judge"] == "yoto"
+    return kept.assign(
+        method=kept["method"].mask(own & (kept["method"] == "yoto"), "own"), judge=kept["judge"].mask(own, "own")
     )
 
 
