@@ -1,7 +1,7 @@
 """How long a run will take, before it is started: a plain model of seconds, for the Design page and nothing else.
 
 Every part of a run costs a constant times the size of what it works on. The constants are those of one machine (two
-processors at 2.6 GHz); `python -W ignore -m tests.benchmarks.forecast --fit` measures them anew. On data of other kinds
+processors); `python -W ignore -m tests.benchmarks.forecast --fit` measures them anew. On data of other kinds
 the forecast is right within a factor of two or so, hence “about”.
 """
 
