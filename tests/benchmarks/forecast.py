@@ -21,7 +21,7 @@ from scipy import optimize, sparse
 
 from tests.benchmarks.machine import describe_machine
 from yoto_core import pipeline
-from yoto_core.config import RunConfig, SelectorConfig, SplitConfig, TaskConfig
+from yoto_core.config import RunConfig, SelectorConfig, SplitConfig, TaskConfig, TrainingConfig
 from yoto_core.data.reading import read_dataset
 from yoto_core.demo import DEMO_FILE, demo_config
 from yoto_core.evaluation import forecast
@@ -127,7 +127,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         os.environ["YOTO_HOME"] = home
         print(describe_machine(DEMO_FILE))
-        cases = [Case("demo", DEMO_FILE, demo_config())]
+        longer = replace(demo_config(), training=TrainingConfig(steps=900, fit_steps=1_200))
+        cases = [Case("demo", DEMO_FILE, demo_config()), Case("demo, three times the steps", DEMO_FILE, longer)]
         cases += [made_up(Path(home), *sizes) for sizes in MADE_UP]
         print("\nseconds to the panel, from there to the scores, from there to the end of stability\n")
         print("| run | panel: foreseen | measured | scores: foreseen | measured | stability: foreseen | measured |")

@@ -1,7 +1,7 @@
 """How long a run will take, before it is started: a plain model of seconds, for the Design page and nothing else.
 
 Every part of a run costs a constant times the size of what it works on. The constants are those of one machine (two
-processors at 2.6 GHz); `python -W ignore -m tests.benchmarks.forecast --fit` measures them anew. On data of other kinds
+processors); `python -W ignore -m tests.benchmarks.forecast --fit` measures them anew. On data of other kinds
 the forecast is right within a factor of two or so, hence “about”.
 """
 
@@ -14,14 +14,14 @@ from yoto_core.words import counted, group_words
 
 # Seconds per unit of `panel_parts` and `score_parts`.
 COSTS: Mapping[str, float] = {
-    "start": 2.0,
-    "read": 1.0,
-    "train": 1.0,
-    "train outputs": 0.1,
-    "fold": 5.0,
-    "all genes": 5.0,
-    "panels": 1.0,
-    "trees": 1.0,
+    "start": 3.8,
+    "read": 0.4,
+    "train": 0.7,
+    "train outputs": 0.66,
+    "fold": 2.3,
+    "all genes": 4.2,
+    "panels": 3.2,
+    "trees": 1.1,
 }
 STABILITY = 1.0  # seconds for every second that the scores of one fold take
 MEASURED_THREADS = 2  # the learners share the threads; with more they end earlier
