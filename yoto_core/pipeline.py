@@ -134,6 +134,7 @@ class Chosen:
         return self.trained.order[: self.run.panel.panel_size]
 
 
+@runtime.one_thread_each()
 def choose_panel(
     data: Dataset,
     config: RunConfig,

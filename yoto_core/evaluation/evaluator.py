@@ -70,7 +70,7 @@ class Evaluator:
         self.learning = LearningCells(problem.expression[cells], cells, config.seed)
         self.held_out = problem.expression[self.split.test]
 
-    @runtime.one_thread_each
+    @runtime.one_thread_each()
     def evaluate(
         self,
         trained: TrainResult,

@@ -17,6 +17,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_samples
 from sklearn.neighbors import NearestNeighbors
 
+from yoto_core import runtime
 from yoto_core.data.problem import Problem
 from yoto_core.data.sampling import stratified
 from yoto_core.data.targets import Target
@@ -255,6 +256,7 @@ def _class_rows(
     return pd.DataFrame(rows, columns=CLASS_COLUMNS)
 
 
+@runtime.one_thread_each()
 def _answers(targets: Sequence[Target], cells: np.ndarray, model: PanelModel, columns: np.ndarray) -> pd.DataFrame:
     table: dict[str, object] = {}
     for target, answer in zip(targets, model.predict(columns), strict=True):

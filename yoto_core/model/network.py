@@ -48,14 +48,27 @@ def heads_for(targets: Sequence[Target], training_cells: np.ndarray) -> tuple[He
 class Network(nn.Module):
     """R replicas of gene layer → ReLU → heads, trained as one batched computation."""
 
-    def __init__(self, n_genes: int, heads: Sequence[Head], *, replicas: int, hidden: int) -> None:
+    def __init__(
+        self,
+        n_genes: int,
+        heads: Sequence[Head],
+        *,
+        replicas: int,
+        hidden: int,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """First weights are drawn from the generator; without one they are zeros, to be loaded."""
         super().__init__()
         self.heads = tuple(heads)
+
+        def first(*shape: int) -> Tensor:
+            return torch.zeros(shape) if generator is None else torch.randn(shape, generator=generator)
+
         # Scaled for a panel of a few dozen inputs: most genes are masked whenever these weights are used.
-        self.gene_weights_RAH = nn.Parameter(torch.randn(replicas, n_genes, hidden) / 4)
+        self.gene_weights_RAH = nn.Parameter(first(replicas, n_genes, hidden) / 4)
         self.bias_RH = nn.Parameter(torch.zeros(replicas, hidden))
         self.head_weights_RHC = nn.ParameterList(
-            nn.Parameter(torch.randn(replicas, hidden, head.n_outputs) / math.sqrt(hidden)) for head in heads
+            nn.Parameter(first(replicas, hidden, head.n_outputs) / math.sqrt(hidden)) for head in heads
         )
         self.head_bias_RC = nn.ParameterList(nn.Parameter(torch.zeros(replicas, head.n_outputs)) for head in heads)
 

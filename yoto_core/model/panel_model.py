@@ -86,8 +86,7 @@ class PanelModel:
 
     def _network(self) -> Network:
         replicas, genes, hidden = self.tensors["gene_weights_RAH"].shape
-        with torch.random.fork_rng(devices=[]):  # the first weights are drawn and thrown away
-            network = Network(genes, self.heads, replicas=replicas, hidden=hidden)
+        network = Network(genes, self.heads, replicas=replicas, hidden=hidden)
         network.load_state_dict({name: value for name, value in self.tensors.items() if name not in SCALES})
         return network
 

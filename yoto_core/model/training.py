@@ -67,7 +67,7 @@ class TrainResult:
     seconds: float
 
 
-@runtime.one_thread_each
+@runtime.one_thread_each()
 def train(
     problem: Problem,
     config: RunConfig,
@@ -110,11 +110,14 @@ class _Training:
         self.fixed = config.selector.schedule == "fixed"
         self.panel_size = config.selector.panel_size
         self.n_ranked = min(2 * self.panel_size, problem.candidates.n_genes)
-        self.generator = runtime.prepare(config.seed)
+        self.generator = runtime.draws(config.seed)
         replicas = self.settings.replicas
         self.pool, scores = self._start() if earlier is None else _start_of(earlier)
         heads = heads_for(problem.targets, problem.split.train)
-        self.network = Network(len(self.pool), heads, replicas=replicas, hidden=self.settings.hidden)
+        first_weights = runtime.draws(config.seed)
+        self.network = Network(
+            len(self.pool), heads, replicas=replicas, hidden=self.settings.hidden, generator=first_weights
+        )
         self.scores_RA = torch.nn.Parameter(scores.repeat(replicas, 1))
         included = np.isin(self.pool, problem.candidates.included)
         self.included_A = torch.tensor(included, dtype=torch.float32) * INCLUDED
