@@ -4,6 +4,8 @@ import errno
 import fcntl
 import json
 import os
+import re
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 from yoto_core.errors import RunError
 
 PROJECT = Path(__file__).resolve().parents[1]
+PART = re.compile(r"\..*\.([0-9]+)\.part", re.DOTALL)
 ASSETS = PROJECT / "assets"  # demo data, gene sets, icon
 
 
@@ -20,25 +23,52 @@ def home() -> Path:
     return Path(os.environ.get("YOTO_HOME") or Path.home() / ".yoto").absolute()
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a file under a temporary name, then put it in place: readers see the old file or the new one."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+def write_whole(path: Path, write: Callable[[Path], None], *, lasting: bool = True) -> None:
+    """Let `write` fill a file under a temporary name, then put it in place: readers see the old file or the new one.
+
+    Any number of threads and processes may write the same file: each has a name of its own, and the last one stays.
+    `lasting` waits until the disk has it, so that power may fail afterwards; not for what is soon written again.
+
+    Raises:
+        RunError: The disk is full, or the place cannot be written to.
+    """
+    part = part_of(path)
     with saving():
         try:
             write(part)
+            if lasting:
+                with part.open("rb") as file:
+                    os.fsync(file.fileno())
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def part_of(path: Path) -> Path:
+    """A new name beside `path` for what is not whole yet: `.<name>.<chance>.<pid>.part`, so that its writer can be found."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.{os.getpid()}.part")
+
+
+def parts_of(folder: Path, pid: int) -> list[Path]:
+    """The unfinished files of a process in this folder."""
+    return [path for path in folder.glob(".*.part") if writer_of(path.name) == pid]
+
+
+def writer_of(name: str) -> int | None:
+    """The id of the process whose unfinished file is called so; None where it is none, or names nobody."""
+    found = PART.fullmatch(name)
+    return int(found[1]) if found else None
+
+
+def write_text(path: Path, text: str, *, lasting: bool = True) -> None:
     """Write a text file, whole or not at all."""
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"), lasting=lasting)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any, *, lasting: bool = True) -> None:
     """Write JSON, whole or not at all; NaN becomes null."""
-    write_text(path, json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n", lasting=lasting)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Data files and exported models stand on shelves of their own.
 """
 
 import hashlib
+import os
 import re
 import secrets
 from pathlib import Path
@@ -31,6 +32,8 @@ def keep(stream: BinaryIO, name: str, *, shelf: Shelf = "data") -> str:
                 while chunk := stream.read(CHUNK):
                     digest.update(chunk)
                     file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
             part.replace(_place(digest.hexdigest(), shelf))
         finally:
             part.unlink(missing_ok=True)

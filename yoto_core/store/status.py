@@ -150,7 +150,7 @@ def write_status(folder: Path, status: Status) -> None:
     """Replace the status whole; on a full disk, where that cannot be done, in place."""
     content = asdict(replace(status, heartbeat=time.time()))
     try:
-        write_json(folder / FILE, content)
+        write_json(folder / FILE, content, lasting=not status.live)
     except RunError:
         with saving(), (folder / FILE).open("r+", encoding="utf-8") as file:
             file.write(json.dumps(content))
