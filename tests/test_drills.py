@@ -221,7 +221,10 @@ def test_memory_that_torch_cannot_get_is_named(monkeypatch):
 
     monkeypatch.setattr(pipeline, "choose_panel", refuse)
     status = carry_out(new_run())
-    assert (status.state, status.message) == ("failed", "The machine ran out of memory.")
+    assert (status.state, status.fault, status.message, status.hint) == (
+        "failed", "machine", "The run needs more memory than this machine has.",
+        "Close other programs or use fewer cells.",
+    )  # fmt: skip
 
 
 def test_leftovers_of_crashed_saves_are_found_and_nothing_else():

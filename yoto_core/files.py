@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from yoto_core.errors import RunError
+from yoto_core.errors import PlaceError, RunError, limit_of, out_of_memory
 
 PROJECT = Path(__file__).resolve().parents[1]
 PART = re.compile(r"\..*\.([0-9]+)\.part", re.DOTALL)
@@ -99,8 +99,17 @@ def reading(name: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise RunError(f"The run has no {name}.", hint="It did not get that far; run it again.") from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
-        raise RunError(f"{name} of the run is damaged.", hint="Run it again from the same design.") from error
+    except (MemoryError, RuntimeError, OSError) as error:
+        limit = limit_of(error, f"{name} of the run", PlaceError)
+        if limit is None and isinstance(error, RuntimeError):
+            raise
+        raise (limit or _damaged(name)) from error
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise _damaged(name) from error
+
+
+def _damaged(name: str) -> RunError:
+    return RunError(f"{name} of the run is damaged.", hint="Run it again from the same design.")
 
 
 @contextmanager
@@ -109,10 +118,14 @@ def saving() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if limit := out_of_memory(error) and limit_of(error, "Saving the run", PlaceError):
+            raise limit from error
         place = Path(error.filename).parent if error.filename else home()
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunError(f"The disk that holds {place} is full.", hint="Free some space, then run again.") from error
-        raise RunError(
+            raise PlaceError(
+                f"The disk that holds {place} is full.", hint="Free some space, then run again."
+            ) from error
+        raise PlaceError(
             f"{place} cannot be written ({error.strerror or error}).",
             hint="Choose a folder you may write to; YOTO_HOME names the one for runs.",
         ) from error

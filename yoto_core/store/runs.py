@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from yoto_core.config import Normalize, RunConfig
-from yoto_core.errors import RunError
+from yoto_core.errors import PlaceError, RunError, limit_of
 from yoto_core.evaluation.evaluator import Evaluation
 from yoto_core.evaluation.reference import COST_COLUMNS, Reference
 from yoto_core.files import read_json, reading, write_json, write_text, write_whole
@@ -157,7 +157,9 @@ def load_model(folder: Path) -> PanelModel:
     _check_schema(about.get("schema"))
     try:
         tensors = load_file(folder / "model.safetensors")
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, MemoryError, RuntimeError) as error:
+        if limit := limit_of(error, "model.safetensors of the run", PlaceError):
+            raise limit from error
         raise RunError("model.safetensors of the run is missing or damaged.", hint="Run it again.") from error
     with reading("model.json"):
         return model_from(about, tensors)

@@ -12,6 +12,7 @@ from yoto_core.files import read_json, reading, saving, write_json
 from yoto_core.store import process
 
 State = Literal["queued", "running", "done", "stopped", "failed", "interrupted"]
+Fault = Literal["", "input", "machine", "ours"]  # of a failed run: what was asked, the machine's limits, or a defect
 LIVE: tuple[State, ...] = ("queued", "running")
 FILE = "status.json"
 STOP_FILE = "STOP"
@@ -34,6 +35,7 @@ class Status:
     total: int = 0
     message: str = ""
     hint: str = ""
+    fault: Fault = ""  # empty too in runs of earlier versions
     eta: float | None = None
     created: float = 0.0
     submitted: float | None = None  # when it was handed to the queue
@@ -85,6 +87,7 @@ def of_process(status: Status, pid: int) -> Status:
         memory_kills=process.memory_kills(),
         message="Starting",
         hint="",
+        fault="",
     )
 
 
