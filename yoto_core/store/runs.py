@@ -35,7 +35,13 @@ RETIRED = ("dropout", "label_smoothing", "group_penalty")
 def create_run(
     config: RunConfig, *, data_path: Path, data_name: str, data_digest: str, label: Label | None = None
 ) -> Path:
-    """A run on disk, not yet handed to the queue: all that a worker needs to carry it out."""
+    """A run on disk, not yet handed to the queue: all that a worker needs to carry it out.
+
+    Raises:
+        ConfigError: The config comes from an earlier version, and this one refuses it.
+        RunError: The run cannot be written.
+    """
+    config = RunConfig.from_dict(config.to_dict())
     return create_folder(
         {
             "config.json": {"schema": SCHEMA, **config.to_dict()},
@@ -47,7 +53,12 @@ def create_run(
 
 
 def same_again(folder: Path, *, owner: str = "") -> Path:
-    """A new run of the same config on the same data (RunError where either cannot be read)."""
+    """A new run of the same config on the same data.
+
+    Raises:
+        RunError: Either cannot be read.
+        ConfigError: The config is one that this version refuses.
+    """
     about = read_json(folder / "data.json")
     with reading("data.json"):
         data = {"data_path": Path(about["path"]), "data_name": about["name"], "data_digest": about["digest"]}
@@ -62,7 +73,7 @@ def read_config(folder: Path) -> RunConfig:
     _check_schema(schema)
     if schema == 1 and isinstance(values.get("training"), dict):
         values["training"] = {name: value for name, value in values["training"].items() if name not in RETIRED}
-    return RunConfig.from_dict(values)
+    return RunConfig.from_dict(values, stored=True)
 
 
 def read_history(folder: Path) -> pd.DataFrame:
