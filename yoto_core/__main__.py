@@ -116,7 +116,7 @@ def _run(data_path: Path, name: str, config: RunConfig, out: str | None) -> int:
     from yoto_core.store import runs
     from yoto_core.worker import carry_out
 
-    target = _free(Path(out)) if out else None
+    target = _free(Path(out), data_path) if out else None
     data = read_dataset(data_path, matrix=config.genes.matrix, name=name)
     folder = runs.create_run(config, data_path=data_path, data_name=name, data_digest=data.digest)
     if target:
@@ -171,12 +171,14 @@ def _show(options: argparse.Namespace) -> int:
 
 def _predict(options: argparse.Namespace) -> int:
     from yoto_core import report
+    from yoto_core.files import keep_apart
     from yoto_core.store import export, portable
 
-    out = Path(options.out)
+    out, model = Path(options.out), _model_path(options.run)
     if out.suffix not in (".csv", ".h5ad"):
         raise ConfigError(f"--out {out.name} is neither .csv nor .h5ad.", hint="End the name in .csv or .h5ad.")
-    saved = portable.load_model(_model_path(options.run))
+    keep_apart(out, {"the cells to be labelled": options.data, "the model that labels them": model, **_own_places()})
+    saved = portable.load_model(model)
     settings = {"impute": options.impute, "threshold": options.threshold, "matrix": options.matrix}
     try:
         with _Bar() as bar:
@@ -198,9 +200,12 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
+    from yoto_core.files import keep_apart
     from yoto_core.store import portable
 
-    path = portable.export_model(portable.load_model(_model_path(options.run)), Path(options.out))
+    model = _model_path(options.run)
+    keep_apart(Path(options.out), {"the model that is exported": model, **_own_places()})
+    path = portable.export_model(portable.load_model(model), Path(options.out))
     print(f"The model with its card: {path}")
     return DONE
 
@@ -245,11 +250,19 @@ def _model_path(name: str) -> Path:
     return Path(name) if Path(name).is_file() else _run_folder(name)
 
 
-def _free(target: Path) -> Path:
-    if target.exists():
-        raise RunError(f"{target} exists already.", hint="Name a folder that does not exist yet.")
-    from yoto_core.files import saving
+def _own_places() -> dict[str, Path]:
+    """Where this program keeps what it alone writes."""
+    from yoto_core.files import home
 
+    return {f"the {name} that YOTO keeps": home() / name for name in ("runs", "data", "models")}
+
+
+def _free(target: Path, data: Path) -> Path:
+    from yoto_core.files import keep_apart, saving
+
+    if target.exists() or target.is_symlink():
+        raise RunError(f"{target} exists already.", hint="Name a folder that does not exist yet.")
+    keep_apart(target, {"the data that are read": data, **_own_places()})
     with saving():
         target.parent.mkdir(parents=True, exist_ok=True)
     return target

@@ -6,12 +6,12 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from yoto_core.errors import PlaceError, RunError, limit_of, out_of_memory
+from yoto_core.errors import ConfigError, PlaceError, RunError, limit_of, out_of_memory
 
 PROJECT = Path(__file__).resolve().parents[1]
 PART = re.compile(r"\..*\.([0-9]+)\.part", re.DOTALL)
@@ -69,6 +69,23 @@ def write_json(path: Path, content: Any, *, lasting: bool = True) -> None:
     """Write JSON, whole or not at all; NaN becomes null."""
     text = json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n", lasting=lasting)
+
+
+def keep_apart(out: Path, read: Mapping[str, str | Path]) -> None:
+    """Refuse to write where something is read from, whatever the spelling or link (ConfigError).
+
+    Args:
+        out: The file or folder that would be written; it need not be there.
+        read: What is read, for people -> its file, or its folder, in which nothing may be written either.
+    """
+    for what, source in read.items():
+        source = Path(source)
+        inside = source.is_dir() and source.resolve() in (out.resolve(), *out.resolve().parents)
+        if inside or (out.exists() and source.exists() and out.samefile(source)):
+            raise ConfigError(
+                f"Writing {out} would {'change' if source.is_dir() else 'replace'} {what}.",
+                hint="Name another file or folder.",
+            )
 
 
 def read_json(path: Path) -> dict[str, Any]:
