@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from matplotlib.collections import PathCollection, PolyCollection
+from matplotlib.colors import to_hex
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
@@ -159,7 +160,7 @@ def everything(canvas, kind):
 def test_every_part_of_a_figure_is_drawn(make):
     figure = make()
     canvas = vector.redrawn(figure)
-    canvas.canvas.draw()
+    canvas.draw_without_rendering()  # which lays it out
     texts = {text.get_text() for text in everything(canvas, Text)}
     points = [trace for trace in figure.data if trace.type in ("scatter", "scattergl")]
 
@@ -198,6 +199,21 @@ def test_every_part_of_a_figure_is_drawn(make):
         if trace.type == "heatmap":
             written = {vector._text(text) for text in np.ravel(trace.text)} if trace.text is not None else set()
             assert (written <= texts) == (trace.texttemplate is not None or not written)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_the_legend_lies_over_nothing(make):
+    canvas = vector.redrawn(make())
+    canvas.draw_without_rendering()  # which lays it out
+    drawn = [ax.get_tightbbox() for ax in canvas.axes]
+    for legend in canvas.legends:
+        assert not any(legend.get_window_extent().overlaps(box) for box in drawn)
+
+
+def test_dots_on_a_line_have_its_colour():
+    canvas = vector.redrawn(sweep.sweep_figure(swept(), "light"))
+    dots = [c for c in canvas.axes[0].collections if isinstance(c, PathCollection)]
+    assert [to_hex(c.get_facecolor()[0]).upper() for c in dots] == ["#E69F00", "#009E73"]
 
 
 def test_a_gap_in_names_is_no_name():

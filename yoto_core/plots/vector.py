@@ -55,6 +55,13 @@ def redrawn(figure: go.Figure) -> Figure:
         ax.set_title(_text(title), loc="left", fontsize=10, parse_math=False)
     for name, ax in axes.items():
         _Axis(ax, figure, name).draw(t for t in figure.data if (getattr(t, "xaxis", None) or "x") == name)
+    named = [pair for ax in axes.values() for pair in zip(*ax.get_legend_handles_labels(), strict=True)]
+    if named:
+        legend = canvas.legend(
+            *zip(*named, strict=True), loc="outside lower center", fontsize=8, frameon=False, ncols=4
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     return canvas
 
 
@@ -145,7 +152,7 @@ class _Axis:
             )
             symbol, edge = trace.marker.symbol or "circle", trace.marker.line
             if symbol.endswith("-open"):
-                color = _color(trace.marker.color)
+                color = _color(trace.marker.color or line)
                 hollow = symbol == "circle-open"
                 colors = {"facecolors": "none", "edgecolors": color} if hollow else {"color": color}
                 colors["linewidths"] = (edge.width or 1) * POINT
@@ -174,7 +181,7 @@ class _Axis:
                 )
 
     def _shades(self, trace: Any) -> dict[str, Any]:
-        color = trace.marker.color
+        color = trace.line.color if trace.marker.color is None else trace.marker.color
         alpha = trace.marker.opacity if isinstance(trace.marker.opacity, float) else None
         if color is None or isinstance(color, str):
             return {"color": [_color(color)], "alpha": alpha}
@@ -263,10 +270,6 @@ class _Axis:
             ax.spines[:].set_visible(False)
         self._lines_across()
         self._notes()
-        if ax.get_legend_handles_labels()[1]:
-            legend = ax.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=4)
-            for text in legend.get_texts():
-                text.set_parse_math(False)
 
     def _lines_across(self) -> None:
         """Upright lines over the whole height, as `add_vline` makes them."""
