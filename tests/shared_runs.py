@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import psutil
+import pytest
 
 from tests.conftest import CLASSES, make_toy
-from yoto_core import pipeline
+from yoto_core import files, pipeline
 from yoto_core.config import EvaluationConfig, RunConfig, SelectorConfig, TaskConfig, TrainingConfig
 from yoto_core.data.reading import Dataset, read_dataset
 from yoto_core.explore.embedding import CLASS_COLUMNS, Maps, draw_maps
@@ -39,6 +40,21 @@ def config_for(*tasks: TaskConfig, panel_size: int = 6, **sections: object) -> R
     """A config on the toy with a short training and few comparisons."""
     short = {"evaluation": LIGHT, "training": SHORT, "threads": 1}
     return RunConfig(tasks=tasks or (TYPE,), selector=SelectorConfig(panel_size=panel_size), **{**short, **sections})
+
+
+def fill_the_disk(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let every byte written on the way to a file of this name meet a device that is really full."""
+    full, part_of = Path("/dev/full"), files.part_of
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+
+    def onto_the_full_device(path: Path) -> Path:
+        part = part_of(path)
+        if path.name == name:
+            part.symlink_to(full)
+        return part
+
+    monkeypatch.setattr(files, "part_of", onto_the_full_device)
 
 
 @cache

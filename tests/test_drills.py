@@ -19,6 +19,7 @@ import pytest
 from tests.shared_runs import CONDITION, config_for, toy_dataset, toy_on_disk, wait_for, wait_for_end, wait_until_gone
 from yoto_core import pipeline
 from yoto_core.config import EvaluationConfig, TrainingConfig
+from yoto_core.files import part_of
 from yoto_core.model import checkpoint
 from yoto_core.store import process, runs
 from yoto_core.store.folders import runs_folder
@@ -220,21 +221,25 @@ def test_memory_that_torch_cannot_get_is_named(monkeypatch):
 
     monkeypatch.setattr(pipeline, "choose_panel", refuse)
     status = carry_out(new_run())
-    assert (status.state, status.message) == ("failed", "The machine ran out of memory.")
+    assert (status.state, status.fault, status.message, status.hint) == (
+        "failed", "machine", "The run needs more memory than this machine has.",
+        "Close other programs or use fewer cells.",
+    )  # fmt: skip
 
 
 def test_leftovers_of_crashed_saves_are_found_and_nothing_else():
     folder = new_run()
-    lost, written = folder / f".panel.csv.{2**22 + 1}.part", folder / f".model.json.{os.getpid()}.part"
-    for path in (lost, written):
+    lost, written = folder / f".panel.csv.0a1b2c.{2**22 + 1}.part", part_of(folder / "model.json")
+    earlier = folder / f".panel.csv.{2**22 + 1}.part"  # as earlier versions called them
+    for path in (lost, earlier, written):
         path.write_text("half")
     young, old = runs_folder() / ".new-a", runs_folder() / ".new-b"
     deleted = runs_folder() / ".old-c"
     for path in (young, old, deleted):
         path.mkdir()
     os.utime(old, (1.0, 1.0))
-    assert {leftover.path for leftover in leftovers()} == {lost, old, deleted}
-    assert sweep_leftovers() == 4
+    assert {leftover.path for leftover in leftovers()} == {lost, earlier, old, deleted}
+    assert sweep_leftovers() == 8
     assert leftovers() == []
     assert written.exists()
     assert young.exists()

@@ -2,12 +2,15 @@ import dataclasses
 import json
 import math
 import socket
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.shared_runs import finished
 from yoto_core.config import (
     EvaluationConfig,
     GenesConfig,
@@ -16,10 +19,12 @@ from yoto_core.config import (
     SplitConfig,
     TaskConfig,
     TrainingConfig,
+    answer_columns,
     choices,
     setting_paths,
 )
 from yoto_core.errors import ConfigError, DataError, RunError, YotoError
+from yoto_core.store.runs import create_run
 
 OWNERS = (TaskConfig, GenesConfig, SplitConfig, SelectorConfig, EvaluationConfig, TrainingConfig, RunConfig)
 SETTINGS = [(owner, spec) for owner in OWNERS for spec in dataclasses.fields(owner) if "label" in spec.metadata]
@@ -311,3 +316,49 @@ def test_an_unknown_setting_is_refused_with_the_known_ones(path):
 def test_text_that_does_not_fit_a_setting_is_refused(path, text, message):
     with pytest.raises(ConfigError, match=message):
         RunConfig(tasks=TASKS).with_value(path, text)
+
+
+@pytest.mark.parametrize("part", ["probability", "second", "second probability", "not sure", "true", "predicted"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_tasks_whose_answers_would_share_a_column_are_refused(part, turned):
+    names = ["cell_type", f"cell_type {part}"][:: -1 if turned else 1]
+    with pytest.raises(ConfigError) as refused:
+        RunConfig(tasks=tuple(TaskConfig(obs=name) for name in names))
+    message = refused.value.args[0]
+    assert message.startswith(f"Tasks “{names[0]}” and “{names[1]}” would both write their answers to a column “")
+    assert refused.value.hint == "Rename one of the two obs columns and load the data again."
+
+
+def test_tasks_that_share_a_column_only_inside_an_h5ad_are_refused_too():
+    with pytest.raises(ConfigError, match=r"^Tasks “a/b” and “a_b” would both write their answers to a column “a_b”\."):
+        RunConfig(tasks=(TaskConfig(obs="a/b"), TaskConfig(obs="a_b")))
+
+
+@pytest.mark.parametrize("name", ["cell", "cell_index"])
+def test_a_task_called_as_the_cells_are_in_the_answers_is_refused(name):
+    with pytest.raises(ConfigError, match=rf"^Task “{name}” is called as the answers call their cells\. Rename"):
+        RunConfig(tasks=(TaskConfig(obs=name),))
+
+
+def test_a_task_may_be_called_as_a_part_of_the_answers_where_nothing_is_shared():
+    names = ("cell_type", "condition probability", "x not sure", "validation cell_type", "step", "part", "cells")
+    assert len(RunConfig(tasks=tuple(TaskConfig(obs=name) for name in names)).tasks) == len(names)
+
+
+def test_the_columns_of_answers_are_those_that_the_tables_have(toy):
+    run = finished()
+    known = {column for task in run.config.tasks for column in answer_columns(task.obs)}
+    assert set(run.predict(toy)) <= known
+    assert set(run.evaluation.predictions) - {"cell_index"} <= known
+    assert {f"{run.config.tasks[0].obs} {part}" for part in ("second", "not sure")} <= set(run.predict(toy))
+
+
+def test_an_earlier_run_whose_tasks_share_a_column_is_read_and_not_made_again():
+    values = {**RunConfig(tasks=TASKS).to_dict(), "tasks": [{"obs": "a"}, {"obs": "a probability"}]}
+    old = RunConfig.from_dict(values, stored=True)
+    assert replace(old, seed=3).tasks == old.tasks
+    assert "stored" not in old.to_dict()
+    with pytest.raises(ConfigError, match="Tasks “a” and “a probability”"):
+        create_run(old, data_path=Path("x.h5ad"), data_name="x", data_digest="0")
+    with pytest.raises(ConfigError, match="There is no setting “stored”"):
+        RunConfig.from_dict({**values, "stored": True})

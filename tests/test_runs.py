@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from tests.conftest import make_toy
-from tests.shared_runs import TYPE, config_for, finished, save
+from tests.shared_runs import TYPE, config_for, fill_the_disk, finished, save
 from yoto_core import files, report
 from yoto_core.config import RunConfig
 from yoto_core.errors import RunError, YotoError
@@ -24,7 +25,6 @@ from yoto_core.store.history import history
 from yoto_core.store.portable import load_model
 from yoto_core.store.status import Status, ask_to_stop, queued, read_status, stop_asked, write_status
 
-FULL = Path("/dev/full")
 EVERY_FILE = {
     "sizes.csv",
     "config.json", "data.json", "status.json", "panel.csv", "history.csv", "model.safetensors", "model.json",
@@ -39,18 +39,6 @@ def folder():
 
 def names_in(folder):
     return {path.name for path in folder.iterdir()}
-
-
-def part_of(path):
-    """Where `write_whole` writes before it renames."""
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
-
-
-def fill_the_disk(path):
-    """Let every byte written on the way to `path` meet a device that is really full."""
-    if not FULL.exists():
-        pytest.skip("this system has no /dev/full")
-    part_of(path).symlink_to(FULL)
 
 
 def test_a_run_reads_back_equal(folder):
@@ -118,9 +106,9 @@ def test_a_new_run_waits_under_an_unguessable_id():
 @pytest.mark.parametrize(
     "name", ["panel.csv", "history.csv", "model.safetensors", "model.json", "predictions.parquet", "metrics.json"]
 )
-def test_a_full_disk_while_saving_is_said_and_leaves_the_files_before_as_they_were(folder, name):
+def test_a_full_disk_while_saving_is_said_and_leaves_the_files_before_as_they_were(folder, name, monkeypatch):
     before = {path: path.read_bytes() for path in folder.iterdir()}
-    fill_the_disk(folder / name)
+    fill_the_disk(monkeypatch, name)
     changed = replace(finished(), panel_table=finished().panel_table.assign(reason="another"))
     write = runs.save_evaluation if name in ("predictions.parquet", "metrics.json") else runs.save_panel
     with pytest.raises(RunError, match=r"^The disk that holds .* is full\. Free some space, then run again\.$"):
@@ -152,6 +140,52 @@ def test_a_write_that_fails_halfway_leaves_the_old_file(tmp_path):
         files.write_whole(path, fail)
     assert path.read_text() == "old"
     assert names_in(tmp_path) == {"file.txt"}
+
+
+def test_a_file_that_is_written_while_it_is_written_is_whole_both_times(tmp_path):
+    path, seen = tmp_path / "file.txt", []
+
+    def write(part):
+        part.write_text("first")
+        write_text(path, "second")  # as another thread would
+        seen.append(path.read_text())
+
+    files.write_whole(path, write)
+    assert (seen, path.read_text()) == (["second"], "first")
+    assert names_in(tmp_path) == {"file.txt"}
+
+
+def test_threads_that_write_one_file_never_meet(tmp_path):
+    path, texts = tmp_path / "file.txt", [str(i) * 5_000 for i in range(8)]
+
+    def write(text):
+        for _ in range(30):
+            write_text(path, text, lasting=False)
+            assert path.read_text() in texts
+
+    with ThreadPoolExecutor(len(texts)) as pool:
+        list(pool.map(write, texts))
+    assert names_in(tmp_path) == {"file.txt"}
+
+
+@pytest.mark.parametrize("name", ["panel.csv", ".hidden", "a.12.part", "ü b\n.csv"])
+def test_an_unfinished_file_names_its_writer(name, tmp_path):
+    part, again = files.part_of(tmp_path / name), files.part_of(tmp_path / name)
+    assert part != again
+    assert files.writer_of(part.name) == os.getpid()
+    part.touch()
+    (tmp_path / name).touch()
+    assert files.parts_of(tmp_path, os.getpid()) == [part]
+    assert files.parts_of(tmp_path, os.getpid() + 1) == []
+
+
+def test_a_final_word_waits_for_the_disk_and_a_sign_of_life_does_not(monkeypatch, folder):
+    waited = []
+    monkeypatch.setattr("os.fsync", waited.append)
+    write_status(folder, replace(queued(), state="running"))
+    assert waited == []
+    write_status(folder, replace(queued(), state="done"))
+    assert len(waited) == 1
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM])

@@ -1,7 +1,10 @@
 """A run in somebody's notebook or server: torch, chance and threads are the caller's, before, meanwhile and after."""
 
+import os
 import random
+import signal
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,9 +19,17 @@ from tests.shared_runs import CONDITION, TYPE, chosen, config_for, toy_dataset
 from yoto_core import pipeline, runtime
 from yoto_core.errors import ConfigError
 from yoto_core.model import training
+from yoto_core.model.network import Head, Network
 from yoto_core.progress import Stopped
 
 CONFIGS = (config_for(TYPE, CONDITION, panel_size=5), config_for(TYPE, panel_size=4))
+GOLDEN = (
+    "STIM3",
+    "STIM2",
+    "B1",
+    "T1",
+    "NK2",
+)  # of the first config, chosen when first weights still came from torch's own chance
 THREADS = 3  # of the caller; no number that anything here would choose
 
 
@@ -56,6 +67,9 @@ def all_state():
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "grad": torch.is_grad_enabled(),
         "type": torch.get_default_dtype(),
+        "warnings": list(warnings.filters),
+        "signals": [signal.getsignal(number) for number in signal.valid_signals()],
+        "environment": dict(os.environ),
     }
 
 
@@ -111,6 +125,19 @@ def test_the_number_of_torchs_threads_changes_no_bit():
     wanted = pipeline.choose_panel(toy_dataset(), CONFIGS[0])
     torch.set_num_threads(THREADS)
     assert_same(pipeline.choose_panel(toy_dataset(), CONFIGS[0]), wanted)
+
+
+def test_first_weights_are_those_that_torch_draws_after_the_same_seed():
+    heads = (Head("a", ("x", "y", "z")), Head("b", ()))
+    network = Network(7, heads, replicas=2, hidden=16, generator=runtime.draws(11))
+    torch.manual_seed(11)
+    assert torch.equal(network.gene_weights_RAH, torch.randn(2, 7, 16) / 4)
+    for weights, outputs in zip(network.head_weights_RHC, (3, 1), strict=True):
+        assert torch.equal(weights, torch.randn(2, 16, outputs) / 4)
+
+
+def test_the_panel_is_the_one_that_earlier_versions_chose():
+    assert chosen(CONFIGS[0]).run.panel.genes == GOLDEN
 
 
 def test_whoever_draws_from_torch_meanwhile_changes_no_training(monkeypatch):

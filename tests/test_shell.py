@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +18,11 @@ from tests.shared_runs import PATIENCE, finished, save, toy_on_disk
 from yoto_core.__main__ import main, task_from_text
 from yoto_core.errors import ConfigError
 from yoto_core.store import runs
+from yoto_core.store.export import write_predictions
 from yoto_core.store.folders import RUN_ID, runs_folder
 from yoto_core.store.history import history
+from yoto_core.store.portable import export_model
+from yoto_core.store.saved import saved_model
 from yoto_core.store.status import read_status
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -197,6 +201,64 @@ def test_export_writes_a_model_that_predict_takes(data, capsys, tmp_path):
 def test_predict_into_a_folder_that_is_not_there_is_refused(data, capsys, tmp_path):
     line = refused(capsys, "predict", save(finished()), data, "--out", tmp_path / "no" / "x.csv")
     assert line.startswith(f"{tmp_path / 'no'} cannot be written (No such file or directory).")
+
+
+def spellings(path, tmp_path):
+    """The same file by its name, with a detour, through a link, a hard link and a linked folder."""
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "folder").symlink_to(path.parent)
+    link, hard = tmp_path / f"link{path.suffix}", tmp_path / f"hard{path.suffix}"
+    link.symlink_to(path)
+    os.link(path, hard)
+    return [path, tmp_path / "deep" / ".." / path.name, link, hard, tmp_path / "folder" / path.name]
+
+
+def test_predict_never_writes_over_the_cells_it_reads(capsys, tmp_path):
+    cells = tmp_path / "cells.h5ad"
+    make_toy().write_h5ad(cells)
+    content, model = cells.read_bytes(), save(finished())
+    for out in spellings(cells, tmp_path):
+        line = refused(capsys, "predict", model, cells, "--out", out)
+        assert line == f"Writing {out} would replace the cells to be labelled. Name another file or folder."
+        with pytest.raises(ConfigError, match=r"would replace the cells that were labelled\."):
+            write_predictions(out, pd.DataFrame(), cells)
+    assert cells.read_bytes() == content
+
+
+def test_a_model_file_is_never_written_over_by_what_is_made_from_it(data, capsys, tmp_path):
+    model = tmp_path / "panel.csv"  # whatever it is called
+    export_model(saved_model(finished()), model)
+    content = model.read_bytes()
+    for out in spellings(model, tmp_path):
+        line = refused(capsys, "predict", model, data, "--out", out)
+        assert line == f"Writing {out} would replace the model that labels them. Name another file or folder."
+        line = refused(capsys, "export", model, "--out", out)
+        assert line == f"Writing {out} would replace the model that is exported. Name another file or folder."
+    assert model.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["predictions.csv", "panel.csv", "deep/../history.csv", "new.csv"])
+def test_nothing_is_written_into_a_run_folder(name, data, capsys, tmp_path):
+    folder = save(finished())
+    elsewhere = tmp_path / "a run"
+    shutil.copytree(folder, elsewhere)
+    (elsewhere / "deep").mkdir()
+    line = refused(capsys, "predict", elsewhere, data, "--out", elsewhere / name)
+    assert line.startswith(f"Writing {elsewhere / name} would change the model that labels them.")
+    line = refused(capsys, "export", elsewhere, "--out", elsewhere / name)
+    assert line.startswith(f"Writing {elsewhere / name} would change the model that is exported.")
+    line = refused(capsys, "predict", elsewhere, data, "--out", folder / name)
+    assert line.startswith(f"Writing {folder / name} would change the runs that YOTO keeps.")
+    assert pd.read_csv(elsewhere / "panel.csv").equals(pd.read_csv(folder / "panel.csv"))
+
+
+def test_select_writes_its_run_neither_over_a_link_nor_into_another_run(data, capsys, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    line = refused(capsys, "select", data, *SELECT, "--out", tmp_path / "link")
+    assert line == f"{tmp_path / 'link'} exists already. Name a folder that does not exist yet."
+    inside = save(finished()) / "again"
+    line = refused(capsys, "select", data, *SELECT, "--out", inside)
+    assert line == f"Writing {inside} would change the runs that YOTO keeps. Name another file or folder."
 
 
 def test_inspect_says_what_a_file_holds(data, capsys):

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import anndata
 import numpy as np
@@ -19,6 +18,7 @@ from tests.shared_runs import (
     CONDITION,
     TYPE,
     config_for,
+    fill_the_disk,
     toy_dataset,
     toy_on_disk,
     wait_for,
@@ -226,11 +226,9 @@ def test_a_stop_asked_before_the_start_is_heard():
 
 
 @pytest.mark.parametrize("name", ["panel.csv", "model.safetensors", "predictions.parquet", "metrics.json"])
-def test_a_disk_that_fills_up_while_saving_fails_the_run_with_a_sentence(name):
-    if not Path("/dev/full").exists():
-        pytest.skip("this system has no /dev/full")
+def test_a_disk_that_fills_up_while_saving_fails_the_run_with_a_sentence(name, monkeypatch):
     folder = new_run()
-    (folder / f".{name}.{os.getpid()}.part").symlink_to("/dev/full")
+    fill_the_disk(monkeypatch, name)
     status = carry_out(folder)
     assert status.state == "failed"
     assert status.message.startswith("The disk that holds ")

@@ -1,11 +1,24 @@
 """The whole main job without a browser: `python -m yoto_core select|demo|inspect|list|show|predict|export`.
 
-Exit code 0 done, 1 a defect of ours, 2 bad input (one line on stderr), 130 stopped.
+Exit code 0 done, 1 a defect of ours, 2 bad input or the machine's limits (one line on stderr), 130 stopped.
 """
+
+# ruff: noqa: E402 - whoever stops the program while the imports below are at work is heard already
+import os
+import signal
+
+
+def _leave(_number: int, _frame: object) -> None:
+    """End at once: there is nothing yet to put away."""
+    os.write(2, b"yoto: stopped.\n")
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, _leave)
 
 import argparse
 import json
-import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -16,7 +29,7 @@ from tqdm import tqdm
 
 from yoto_core.config import GenesConfig, RunConfig, SelectorConfig, SplitConfig, TaskConfig
 from yoto_core.data.genes import FAMILIES, split_list
-from yoto_core.errors import ConfigError, DataError, RunError, YotoError
+from yoto_core.errors import ConfigError, DataError, RunError, YotoError, memory_named
 from yoto_core.progress import Progress
 
 DONE, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130
@@ -24,16 +37,28 @@ DONE, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
-    warnings.filterwarnings("ignore")  # of libraries; what concerns the user is said as findings and errors
     try:
-        return options.command(options)
+        options = _parser().parse_args(arguments)
+        warnings.filterwarnings("ignore")  # of libraries; what concerns the user is said as findings and errors
+        with memory_named(_thing(options)):
+            code = options.command(options)
+        sys.stdout.flush()
+        return code
     except YotoError as error:
         print(f"yoto: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("yoto: stopped.", file=sys.stderr)
         return STOPPED
+    except BrokenPipeError:  # whoever read, as `| head` does, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def _thing(options: argparse.Namespace) -> str:
+    """What a command works on, for people."""
+    named = getattr(options, "data", None) or getattr(options, "run", None)
+    return Path(named).name if named else "This command"
 
 
 def task_from_text(text: str) -> TaskConfig:
@@ -91,7 +116,7 @@ def _run(data_path: Path, name: str, config: RunConfig, out: str | None) -> int:
     from yoto_core.store import runs
     from yoto_core.worker import carry_out
 
-    target = _free(Path(out)) if out else None
+    target = _free(Path(out), data_path) if out else None
     data = read_dataset(data_path, matrix=config.genes.matrix, name=name)
     folder = runs.create_run(config, data_path=data_path, data_name=name, data_digest=data.digest)
     if target:
@@ -108,7 +133,7 @@ def _run(data_path: Path, name: str, config: RunConfig, out: str | None) -> int:
         return STOPPED
     if status.state == "failed":
         print(f"yoto: {status.message} {status.hint}", file=sys.stderr)
-        return FAILED if "unexpected" in status.message else BAD_INPUT
+        return FAILED if status.fault == "ours" else BAD_INPUT
     print(report.as_text(runs.load_run(folder)))
     print(f"\nRun folder: {folder}")
     return DONE
@@ -146,12 +171,14 @@ def _show(options: argparse.Namespace) -> int:
 
 def _predict(options: argparse.Namespace) -> int:
     from yoto_core import report
+    from yoto_core.files import keep_apart
     from yoto_core.store import export, portable
 
-    out = Path(options.out)
+    out, model = Path(options.out), _model_path(options.run)
     if out.suffix not in (".csv", ".h5ad"):
         raise ConfigError(f"--out {out.name} is neither .csv nor .h5ad.", hint="End the name in .csv or .h5ad.")
-    saved = portable.load_model(_model_path(options.run))
+    keep_apart(out, {"the cells to be labelled": options.data, "the model that labels them": model, **_own_places()})
+    saved = portable.load_model(model)
     settings = {"impute": options.impute, "threshold": options.threshold, "matrix": options.matrix}
     try:
         with _Bar() as bar:
@@ -173,9 +200,12 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
+    from yoto_core.files import keep_apart
     from yoto_core.store import portable
 
-    path = portable.export_model(portable.load_model(_model_path(options.run)), Path(options.out))
+    model = _model_path(options.run)
+    keep_apart(Path(options.out), {"the model that is exported": model, **_own_places()})
+    path = portable.export_model(portable.load_model(model), Path(options.out))
     print(f"The model with its card: {path}")
     return DONE
 
@@ -197,7 +227,8 @@ class _Bar:
     def __call__(self, progress: Progress) -> None:
         if not sys.stderr.isatty():
             if progress.message != self.message:
-                print(progress.message, file=sys.stderr)
+                with suppress(BrokenPipeError):  # the work goes on, whoever reads
+                    print(progress.message, file=sys.stderr)
             self.message = progress.message
             return
         if self.bar is None or self.message != progress.phase:
@@ -219,11 +250,19 @@ def _model_path(name: str) -> Path:
     return Path(name) if Path(name).is_file() else _run_folder(name)
 
 
-def _free(target: Path) -> Path:
-    if target.exists():
-        raise RunError(f"{target} exists already.", hint="Name a folder that does not exist yet.")
-    from yoto_core.files import saving
+def _own_places() -> dict[str, Path]:
+    """Where this program keeps what it alone writes."""
+    from yoto_core.files import home
 
+    return {f"the {name} that YOTO keeps": home() / name for name in ("runs", "data", "models")}
+
+
+def _free(target: Path, data: Path) -> Path:
+    from yoto_core.files import keep_apart, saving
+
+    if target.exists() or target.is_symlink():
+        raise RunError(f"{target} exists already.", hint="Name a folder that does not exist yet.")
+    keep_apart(target, {"the data that are read": data, **_own_places()})
     with saving():
         target.parent.mkdir(parents=True, exist_ok=True)
     return target
@@ -330,4 +369,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    ended = main()
+    if ended == STOPPED:  # Python itself would end by the signal where it came while it ran generated code
+        sys.stdout.flush()
+        os._exit(ended)
+    raise SystemExit(ended)

@@ -348,6 +348,9 @@ class RunConfig(Settings):
         high=256,
     )
 
+    # Read from a run's folder: earlier versions let tasks share columns, and what they made stays readable.
+    stored: bool = field(default=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         names = [task.obs for task in self.tasks]
@@ -356,6 +359,8 @@ class RunConfig(Settings):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise ConfigError(f"Task “{twice}” is named twice.", hint="Name each obs column once.")
+        if not self.stored:
+            _check_columns(names)
         if self.split.group in names:
             raise ConfigError(
                 f"“{self.split.group}” is both a task and the held-out group.",
@@ -369,17 +374,22 @@ class RunConfig(Settings):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values only, ready for JSON; `from_dict` gives an equal config back."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "stored"}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "RunConfig":
-        """The inverse of `to_dict`; an unknown section or field is a ConfigError."""
+    def from_dict(cls, values: dict[str, Any], *, stored: bool = False) -> "RunConfig":
+        """The inverse of `to_dict`; an unknown section or field is a ConfigError.
+
+        A `stored` one is taken although its tasks share columns of the answers.
+        """
         if not isinstance(values, Mapping) or not isinstance(values.get("tasks", ()), list | tuple):
             raise ConfigError("These are not the settings of a run.", hint="Use a config.json of this program.")
         values = dict(values)
         tasks = tuple(_build(TaskConfig, task) for task in values.pop("tasks", ()))
         made = {name: _build(kind, values.pop(name)) for name, kind in section_types().items() if name in values}
-        return _build(cls, {"tasks": tasks, **made, **values})
+        if "stored" in values:
+            raise ConfigError("There is no setting “stored”.", hint="Use a config.json of this program.")
+        return _build(cls, {"tasks": tasks, **made, **values, "stored": stored})
 
     def with_value(self, path: str, text: str) -> "RunConfig":
         """A copy with one `section.field` (or `seed`, `threads`) read from text, as the shell's --set gives it."""
@@ -396,6 +406,30 @@ class RunConfig(Settings):
             raise ConfigError(f"{path} is “{text}”, not a {whole}number.", hint=f"Give a {whole}number.") from None
         changed = replace(target, **{name: value})
         return replace(self, **{section: changed}) if section else changed
+
+
+def answer_columns(task: str) -> tuple[str, ...]:
+    """Every column that tables of answers have for a task: labels of new cells, held-out predictions, and the maps."""
+    parts = ("probability", "second", "second probability", "not sure", "true", "predicted")
+    return (task, *(f"{task} {part}" for part in parts))
+
+
+def _check_columns(tasks: list[str]) -> None:
+    """Refuse tasks whose answers would stand in one column (ConfigError); obs of an .h5ad knows no slash, but “_”."""
+    taken = dict.fromkeys(("cell", "cell_index"), "")
+    for task in tasks:
+        for column in answer_columns(task):
+            other = taken.setdefault(column.replace("/", "_"), task)
+            if not other:
+                raise ConfigError(
+                    f"Task “{task}” is called as the answers call their cells.",
+                    hint="Rename this obs column and load the data again.",
+                )
+            if other != task:
+                raise ConfigError(
+                    f"Tasks “{other}” and “{task}” would both write their answers to a column “{column}”.",
+                    hint="Rename one of the two obs columns and load the data again.",
+                )
 
 
 SECTIONS = ("genes", "split", "selector", "training", "evaluation")

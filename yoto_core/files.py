@@ -4,14 +4,17 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from yoto_core.errors import RunError
+from yoto_core.errors import ConfigError, PlaceError, RunError, limit_of, out_of_memory
 
 PROJECT = Path(__file__).resolve().parents[1]
+PART = re.compile(r"\..*\.([0-9]+)\.part", re.DOTALL)
 ASSETS = PROJECT / "assets"  # demo data, gene sets, icon
 
 
@@ -20,25 +23,69 @@ def home() -> Path:
     return Path(os.environ.get("YOTO_HOME") or Path.home() / ".yoto").absolute()
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a file under a temporary name, then put it in place: readers see the old file or the new one."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+def write_whole(path: Path, write: Callable[[Path], None], *, lasting: bool = True) -> None:
+    """Let `write` fill a file under a temporary name, then put it in place: readers see the old file or the new one.
+
+    Any number of threads and processes may write the same file: each has a name of its own, and the last one stays.
+    `lasting` waits until the disk has it, so that power may fail afterwards; not for what is soon written again.
+
+    Raises:
+        RunError: The disk is full, or the place cannot be written to.
+    """
+    part = part_of(path)
     with saving():
         try:
             write(part)
+            if lasting:
+                with part.open("rb") as file:
+                    os.fsync(file.fileno())
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def part_of(path: Path) -> Path:
+    """A new name beside `path` for what is not whole yet: `.<name>.<chance>.<pid>.part`, so that its writer can be found."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.{os.getpid()}.part")
+
+
+def parts_of(folder: Path, pid: int) -> list[Path]:
+    """The unfinished files of a process in this folder."""
+    return [path for path in folder.glob(".*.part") if writer_of(path.name) == pid]
+
+
+def writer_of(name: str) -> int | None:
+    """The id of the process whose unfinished file is called so; None where it is none, or names nobody."""
+    found = PART.fullmatch(name)
+    return int(found[1]) if found else None
+
+
+def write_text(path: Path, text: str, *, lasting: bool = True) -> None:
     """Write a text file, whole or not at all."""
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"), lasting=lasting)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any, *, lasting: bool = True) -> None:
     """Write JSON, whole or not at all; NaN becomes null."""
-    write_text(path, json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(plain(content), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n", lasting=lasting)
+
+
+def keep_apart(out: Path, read: Mapping[str, str | Path]) -> None:
+    """Refuse to write where something is read from, whatever the spelling or link (ConfigError).
+
+    Args:
+        out: The file or folder that would be written; it need not be there.
+        read: What is read, for people -> its file, or its folder, in which nothing may be written either.
+    """
+    for what, source in read.items():
+        source = Path(source)
+        inside = source.is_dir() and source.resolve() in (out.resolve(), *out.resolve().parents)
+        if inside or (out.exists() and source.exists() and out.samefile(source)):
+            raise ConfigError(
+                f"Writing {out} would {'change' if source.is_dir() else 'replace'} {what}.",
+                hint="Name another file or folder.",
+            )
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -69,8 +116,17 @@ def reading(name: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise RunError(f"The run has no {name}.", hint="It did not get that far; run it again.") from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
-        raise RunError(f"{name} of the run is damaged.", hint="Run it again from the same design.") from error
+    except (MemoryError, RuntimeError, OSError) as error:
+        limit = limit_of(error, f"{name} of the run", PlaceError)
+        if limit is None and isinstance(error, RuntimeError):
+            raise
+        raise (limit or _damaged(name)) from error
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise _damaged(name) from error
+
+
+def _damaged(name: str) -> RunError:
+    return RunError(f"{name} of the run is damaged.", hint="Run it again from the same design.")
 
 
 @contextmanager
@@ -79,10 +135,14 @@ def saving() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if limit := out_of_memory(error) and limit_of(error, "Saving the run", PlaceError):
+            raise limit from error
         place = Path(error.filename).parent if error.filename else home()
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunError(f"The disk that holds {place} is full.", hint="Free some space, then run again.") from error
-        raise RunError(
+            raise PlaceError(
+                f"The disk that holds {place} is full.", hint="Free some space, then run again."
+            ) from error
+        raise PlaceError(
             f"{place} cannot be written ({error.strerror or error}).",
             hint="Choose a folder you may write to; YOTO_HOME names the one for runs.",
         ) from error

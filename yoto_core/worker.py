@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from yoto_core.errors import DataError, RunError, YotoError
+from yoto_core.errors import DataError, MachineError, RunError, YotoError, limit_of, out_of_memory
 from yoto_core.files import locked, read_json
 from yoto_core.progress import OnProgress, Progress, Stopped, silent
 from yoto_core.store.status import (
@@ -28,8 +28,6 @@ from yoto_core.store.status import (
 )
 from yoto_core.work import queue
 from yoto_core.work.reporting import Reporter, drop_parts, watch_over
-
-NO_MEMORY = {"message": "The machine ran out of memory.", "hint": "Use fewer cells or genes, or a larger machine."}
 
 
 def carry_out(
@@ -55,20 +53,24 @@ def carry_out(
         return report.end(state="done", message="Finished.", scores=scores)
     except Stopped:
         return report.end(state="stopped", message=stopped_message(folder, report.status))
-    except YotoError as error:
-        return report.end(state="failed", message=str(error.args[0]), hint=error.hint)
-    except MemoryError:
-        return report.end(state="failed", **NO_MEMORY)
     except Exception as error:
-        if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):  # torch's way to say so
-            return report.end(state="failed", **NO_MEMORY)
-        with contextlib.suppress(OSError), (folder / "log.txt").open("a", encoding="utf-8") as log:
-            log.write(traceback.format_exc())
-        return report.end(
-            state="failed",
-            message=f"Something unexpected went wrong ({type(error).__name__}).",
-            hint="The run's log.txt says where; run it again or report it with that file.",
-        )
+        return report.end(state="failed", **_failure(error, folder))
+
+
+def _failure(error: Exception, folder: Path) -> dict[str, str]:
+    """What a failed run says, and whose fault it was; a defect of ours is kept in log.txt."""
+    if not isinstance(error, YotoError) and out_of_memory(error):
+        error = limit_of(error, "The run")
+    if isinstance(error, YotoError):
+        fault = "machine" if isinstance(error, MachineError) else "input"
+        return {"message": str(error.args[0]), "hint": error.hint, "fault": fault}
+    with contextlib.suppress(OSError), (folder / "log.txt").open("a", encoding="utf-8") as log:
+        log.write("".join(traceback.format_exception(error)))
+    return {
+        "message": f"Something unexpected went wrong ({type(error).__name__}).",
+        "hint": "The run's log.txt says where; run it again or report it with that file.",
+        "fault": "ours",
+    }
 
 
 def _claim(folder: Path) -> Status:

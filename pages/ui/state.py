@@ -16,7 +16,7 @@ from pages.ui import once
 from yoto_core.config import RunConfig
 from yoto_core.data.checks import Finding, check_data
 from yoto_core.data.reading import Dataset
-from yoto_core.errors import RunError, YotoError
+from yoto_core.errors import MachineError, RunError, YotoError, memory_named
 from yoto_core.explore.selection import Outline
 from yoto_core.files import read_json, reading
 from yoto_core.pipeline import Design, Run
@@ -356,17 +356,23 @@ def _take(
     choose: Callable[[str], None],
     shelf: library.Shelf = "data",
 ) -> bool:
-    """Keep a newly uploaded file, see that it can be used, and choose it; one of no use is forgotten again."""
+    """Keep a newly uploaded file, see that it can be used, and choose it; one of no use is forgotten again.
+
+    Where the machine was the reason, the file stays: it may be of use with more memory, and to others.
+    """
     if file is None or file.file_id == st.session_state.get(seen):
         return False
-    key = library.keep(file, file.name, shelf=shelf)
+    kept = library.take_in(file, file.name, shelf=shelf)
     try:
-        try_out(key)
+        with memory_named(file.name):
+            try_out(kept.key)
+    except MachineError:
+        raise
     except YotoError:
-        library.forget(key, shelf=shelf)
+        library.forget(kept)
         raise
     st.session_state[seen] = file.file_id
-    choose(key)
+    choose(kept.key)
     return True
 
 

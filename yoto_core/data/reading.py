@@ -4,6 +4,7 @@ Only the chosen matrix is read, and a dense one is turned sparse a few thousand 
 """
 
 import hashlib
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,10 +20,11 @@ from scipy import sparse
 
 from yoto_core.data.genes import GeneNames, name_genes, unique_names
 from yoto_core.data.matrices import MatrixKind, Verdict, choose, classify, sample_values
-from yoto_core.errors import DataError
+from yoto_core.errors import DataError, YotoError, limit_of
 
 DENSE_ROWS = 2_000
 SAVE_AGAIN = "Save it again with adata.write_h5ad(...) and load the new file."
+FOREIGN_FILTER = re.compile(r"required filter .* is not registered|can't open directory .*plugin")  # HDF5's words
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def read_dataset(path: str | Path, *, matrix: str = "auto", name: str = "") -> D
 
     Raises:
         DataError: The file is missing, empty, cut short, not an .h5ad, or holds no usable matrix.
+        MachineError: There is too little memory for it, or the system refuses to read it.
     """
     path = Path(path)
     name = name or path.name
@@ -80,12 +83,17 @@ def read_dataset(path: str | Path, *, matrix: str = "auto", name: str = "") -> D
         raise DataError(f"There is no file {path.name}.", hint="Check the path.")
     if path.stat().st_size == 0:
         raise DataError(f"{name} is empty (0 bytes).", hint="Copy or download the file again.")
+    try:
+        with path.open("rb"):  # h5py would only say that it is no HDF5
+            pass
+    except OSError as error:
+        raise damaged(name, error) from error
     if not h5py.is_hdf5(path):
         raise DataError(f"{name} is not an .h5ad file.", hint="Save the data with adata.write_h5ad(...).")
     try:
         with h5py.File(path, "r") as file:
             return _whole(h5ad_contents(file, matrix=matrix, name=name))
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+    except (MemoryError, OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise damaged(name, error) from error
 
 
@@ -130,9 +138,13 @@ def _read(element: h5py.Group | h5py.Dataset, name: str) -> Any:
         raise damaged(name, error) from error
 
 
-def damaged(name: str, error: Exception) -> DataError:
-    """The sentence for a file whose bytes cannot be what they should be."""
+def damaged(name: str, error: Exception) -> YotoError:
+    """The sentence for a file that cannot be read: the machine is the reason, or a filter, or else its bytes."""
+    if limit := limit_of(error, name):
+        return limit
     reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    if FOREIGN_FILTER.search(reason):
+        return DataError(f"{name} is compressed in a way that cannot be read here ({reason}).", hint=SAVE_AGAIN)
     return DataError(f"{name} is cut short or damaged ({reason}).", hint="Copy or save the file again.")
 
 

@@ -61,7 +61,7 @@ def keep_snapshot(folder: Path, snapshot: Snapshot) -> None:
     """Write the checkpoint, whole or not at all."""
     header = {"format": FORMAT, "values": json.dumps(snapshot.values)}
     content = save({name: value.detach().contiguous() for name, value in snapshot.tensors.items()}, header)
-    write_whole(folder / FILE, lambda part: part.write_bytes(content))
+    write_whole(folder / FILE, lambda part: part.write_bytes(content), lasting=False)
 
 
 def find_snapshot(folder: Path) -> Snapshot | None:

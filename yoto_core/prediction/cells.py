@@ -54,6 +54,7 @@ def open_cells(source: AnnData | str | Path, *, matrix: str = "auto", name: str 
 
     Raises:
         DataError: The file is missing, damaged, of no kind that can be read, or holds no usable matrix.
+        MachineError: There is too little memory for it, or the system refuses to read it.
     """
     if isinstance(source, AnnData):
         yield cells_of(from_anndata(source, matrix=matrix, name=name or "AnnData"))
@@ -92,7 +93,7 @@ def _mended(name: str) -> Iterator[None]:
     """Turn what the libraries say of broken bytes into one sentence."""
     try:
         yield
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError) as error:
+    except (MemoryError, OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError) as error:
         raise damaged(name, error) from error
 
 

@@ -70,8 +70,9 @@ class Labelled:
     def at_threshold(self, threshold: float) -> pd.DataFrame:
         """The table with “not sure” flags at another threshold; nothing is predicted again."""
         flags = {
-            f"{name} not sure": self.table[f"{name} probability"] < threshold
-            for name in (column.removesuffix(" not sure") for column in self.table if column.endswith(" not sure"))
+            f"{task} not sure": self.table[f"{task} probability"] < threshold
+            for task in self.tasks
+            if f"{task} not sure" in self.table
         }
         return self.table.assign(**flags)
 

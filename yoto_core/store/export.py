@@ -12,7 +12,7 @@ from anndata.io import write_elem
 
 from yoto_core.data.reading import Dataset, read_dataset
 from yoto_core.errors import DataError
-from yoto_core.files import read_json, write_whole
+from yoto_core.files import keep_apart, read_json, write_whole
 from yoto_core.pipeline import Run
 
 
@@ -39,8 +39,10 @@ def write_predictions(out: Path, table: pd.DataFrame, source: str | Path) -> Non
     earlier labelling left there.
 
     Raises:
+        ConfigError: `out` is the file itself.
         RunError: The place cannot be written to.
     """
+    keep_apart(out, {"the cells that were labelled": source})
 
     def write(part: Path) -> None:
         part.touch()  # a folder that is not there is named here, before a library says so in words of its own

@@ -13,7 +13,7 @@ import pandas as pd
 import psutil
 
 from yoto_core.errors import RunError
-from yoto_core.files import home, locked, read_json, reading, saving
+from yoto_core.files import home, locked, read_json, reading, saving, writer_of
 from yoto_core.scores.metrics import HEADLINE
 from yoto_core.store.folders import RUN_ID, delete_folder, runs_folder
 from yoto_core.store.labels import Label, read_label
@@ -171,11 +171,11 @@ def _minutes(status: Status) -> float | None:
 
 
 def _lost_part(entry: os.DirEntry[str]) -> bool:
-    """Whether this is an unfinished file of a process that is gone: `.<name>.<pid>.part`."""
-    *_, pid, ending = ["", "", *entry.name.split(".")]
-    if not entry.name.startswith(".") or ending != "part":
+    """Whether this is an unfinished file of a process that is gone."""
+    if not (entry.name.startswith(".") and entry.name.endswith(".part")):
         return False
-    return not (pid.isdecimal() and psutil.pid_exists(int(pid)))
+    writer = writer_of(entry.name)
+    return writer is None or not psutil.pid_exists(writer)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

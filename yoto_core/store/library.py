@@ -4,14 +4,16 @@ Data files and exported models stand on shelves of their own.
 """
 
 import hashlib
+import os
 import re
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from yoto_core.demo import DEMO_FILE, DEMO_NAME
 from yoto_core.errors import DataError, RunError
-from yoto_core.files import home, saving, write_text
+from yoto_core.files import home, locked, saving, write_text
 
 DEMO_KEY = "demo"
 KEY = re.compile(r"[0-9a-f]{64}")
@@ -20,8 +22,23 @@ Shelf = Literal["data", "models"]
 ENDINGS: dict[Shelf, str] = {"data": ".h5ad", "models": ".yoto"}
 
 
+@dataclass(frozen=True)
+class Kept:
+    """An upload on its shelf: its key, and whether it was not there before; `inode` tells it from a later copy."""
+
+    key: str
+    shelf: Shelf
+    is_new: bool
+    inode: int
+
+
 def keep(stream: BinaryIO, name: str, *, shelf: Shelf = "data") -> str:
     """Copy an uploaded file to its shelf in `$YOTO_HOME`, a few megabytes at a time, and return its key."""
+    return take_in(stream, name, shelf=shelf).key
+
+
+def take_in(stream: BinaryIO, name: str, *, shelf: Shelf = "data") -> Kept:
+    """The same, with what `forget` needs to know of it."""
     folder, digest = home() / shelf, hashlib.sha256()
     with saving():
         folder.mkdir(parents=True, exist_ok=True)
@@ -31,11 +48,17 @@ def keep(stream: BinaryIO, name: str, *, shelf: Shelf = "data") -> str:
                 while chunk := stream.read(CHUNK):
                     digest.update(chunk)
                     file.write(chunk)
-            part.replace(_place(digest.hexdigest(), shelf))
+                file.flush()
+                os.fsync(file.fileno())
+                inode = os.fstat(file.fileno()).st_ino
+            key = digest.hexdigest()
+            with locked(folder):
+                is_new = not _place(key, shelf).exists()
+                part.replace(_place(key, shelf))
         finally:
             part.unlink(missing_ok=True)
-    write_text(folder / f"{digest.hexdigest()}.name", name)
-    return digest.hexdigest()
+    write_text(folder / f"{key}.name", name)
+    return Kept(key, shelf, is_new, inode)
 
 
 def find(key: str) -> tuple[Path, str]:
@@ -56,11 +79,13 @@ def find_model(key: str) -> tuple[Path, str]:
     return found
 
 
-def forget(key: str, *, shelf: Shelf = "data") -> None:
-    """Remove a kept file that turned out to be of no use."""
-    place = _place(key, shelf)
-    for path in (place, place.with_suffix(".name")):
-        path.unlink(missing_ok=True)
+def forget(kept: Kept) -> None:
+    """Remove an upload that turned out to be of no use, but never what somebody else has kept before or since."""
+    place = _place(kept.key, kept.shelf)
+    with locked(place.parent):
+        if kept.is_new and place.exists() and place.stat().st_ino == kept.inode:
+            for path in (place, place.with_suffix(".name")):
+                path.unlink(missing_ok=True)
 
 
 def key_of(path: str | Path) -> str | None:

@@ -21,7 +21,7 @@ import pandas as pd
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from yoto_core.errors import RunError
+from yoto_core.errors import PlaceError, RunError, limit_of
 from yoto_core.evaluation.losses import COLUMNS as LOSS_COLUMNS
 from yoto_core.evaluation.reference import Reference
 from yoto_core.files import plain, write_whole
@@ -36,6 +36,7 @@ from yoto_core.store.saved import SavedModel, saved_model
 FORMAT, SCHEMA = "yoto model", 2
 MEMBERS = ("model.safetensors", "model.json", "reference.json", "card.md")
 LARGEST = 2 << 30  # bytes unpacked: a panel's model holds a few megabytes
+_BROKEN = (OSError, RuntimeError, ValueError, MemoryError)
 AGAIN = "Export it again from its run, or ask for the file anew."
 
 
@@ -64,7 +65,12 @@ def load_model(path: str | Path, *, name: str = "") -> SavedModel:
         return saved_model(runs.load_run(path))
     if not path.is_file():
         raise RunError(f"There is no model file {path.name}.", hint="Check the path.")
-    return unpack(path.read_bytes(), name=name or path.name)
+    name = name or path.name
+    try:
+        content = path.read_bytes()
+    except (MemoryError, OSError) as error:
+        raise _unusable(error, name, f"{name} cannot be read.") from error
+    return unpack(content, name=name)
 
 
 def export_model(saved: SavedModel, path: str | Path) -> Path:
@@ -110,8 +116,8 @@ def unpack(content: bytes, *, name: str) -> SavedModel:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = _members(archive, name)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
-        raise RunError(f"{name} is cut short or damaged.", hint=AGAIN) from error
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, *_BROKEN) as error:
+        raise _unusable(error, name, f"{name} is cut short or damaged.") from error
     try:
         tensors = load(members["model.safetensors"])
         model = runs.model_from(json.loads(members["model.json"]), tensors)
@@ -121,8 +127,12 @@ def unpack(content: bytes, *, name: str) -> SavedModel:
         saved = _saved(model, json.loads(members["reference.json"]))
         model_card(saved)  # so do the facts
         return saved
-    except (SafetensorError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
-        raise RunError(f"{name} does not hold a whole model.", hint=AGAIN) from error
+    except (SafetensorError, LookupError, TypeError, AttributeError, *_BROKEN) as error:
+        raise _unusable(error, name, f"{name} does not hold a whole model.") from error
+
+
+def _unusable(error: Exception, name: str, message: str) -> RunError:
+    return limit_of(error, name, PlaceError) or RunError(message, hint=AGAIN)
 
 
 def _members(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from yoto_core.config import Normalize, RunConfig
-from yoto_core.errors import RunError
+from yoto_core.errors import PlaceError, RunError, limit_of
 from yoto_core.evaluation.evaluator import CLASS_COLUMNS, TEST_COLUMNS, Evaluation, FoldResult
 from yoto_core.evaluation.losses import COLUMNS as LOSS_COLUMNS
 from yoto_core.evaluation.reference import Reference
@@ -41,7 +41,13 @@ ONE_SEED = 2
 def create_run(
     config: RunConfig, *, data_path: Path, data_name: str, data_digest: str, label: Label | None = None
 ) -> Path:
-    """A run on disk, not yet handed to the queue: all that a worker needs to carry it out."""
+    """A run on disk, not yet handed to the queue: all that a worker needs to carry it out.
+
+    Raises:
+        ConfigError: The config comes from an earlier version, and this one refuses it.
+        RunError: The run cannot be written.
+    """
+    config = RunConfig.from_dict(config.to_dict())
     return create_folder(
         {
             "config.json": {"schema": SCHEMA, **config.to_dict()},
@@ -53,7 +59,12 @@ def create_run(
 
 
 def same_again(folder: Path, *, owner: str = "") -> Path:
-    """A new run of the same config on the same data (RunError where either cannot be read)."""
+    """A new run of the same config on the same data.
+
+    Raises:
+        RunError: Either cannot be read.
+        ConfigError: The config is one that this version refuses.
+    """
     about = read_json(folder / "data.json")
     with reading("data.json"):
         data = {"data_path": Path(about["path"]), "data_name": about["name"], "data_digest": about["digest"]}
@@ -73,7 +84,7 @@ def read_config(folder: Path) -> RunConfig:
         values["split"] = {"scheme": "one split", "seed": values.get("seed", 0), **split}
         values["genes"] = {"normalize": "all genes", **(values.get("genes") or {})}
         values["evaluation"] = {"stability": "no", **(values.get("evaluation") or {})}
-    return RunConfig.from_dict(values)
+    return RunConfig.from_dict(values, stored=True)
 
 
 def read_history(folder: Path) -> pd.DataFrame:
@@ -181,7 +192,9 @@ def load_model(folder: Path) -> PanelModel:
     _check_schema(about.get("schema"))
     try:
         tensors = load_file(folder / "model.safetensors")
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, MemoryError, RuntimeError) as error:
+        if limit := limit_of(error, "model.safetensors of the run", PlaceError):
+            raise limit from error
         raise RunError("model.safetensors of the run is missing or damaged.", hint="Run it again.") from error
     with reading("model.json"):
         return model_from(about, tensors)

@@ -13,6 +13,7 @@ from yoto_core.store import process
 
 State = Literal["queued", "running", "done", "stopped", "failed", "interrupted"]
 Scores = tuple[tuple[str, str, float], ...]  # task, headline metric, value
+Fault = Literal["", "input", "machine", "ours"]  # of a failed run: what was asked, the machine's limits, or a defect
 LIVE: tuple[State, ...] = ("queued", "running")
 FILE = "status.json"
 STOP_FILE = "STOP"
@@ -35,6 +36,7 @@ class Status:
     total: int = 0
     message: str = ""
     hint: str = ""
+    fault: Fault = ""  # empty too in runs of earlier versions
     eta: float | None = None
     created: float = 0.0
     submitted: float | None = None  # when it was handed to the queue
@@ -86,6 +88,7 @@ def of_process(status: Status, pid: int) -> Status:
         memory_kills=process.memory_kills(),
         message="Starting",
         hint="",
+        fault="",
     )
 
 
@@ -153,7 +156,7 @@ def write_status(folder: Path, status: Status) -> None:
     """Replace the status whole; on a full disk, where that cannot be done, in place."""
     content = asdict(replace(status, heartbeat=time.time()))
     try:
-        write_json(folder / FILE, content)
+        write_json(folder / FILE, content, lasting=not status.live)
     except RunError:
         with saving(), (folder / FILE).open("r+", encoding="utf-8") as file:
             file.write(json.dumps(content))

@@ -111,7 +111,8 @@ def position(folder: Path) -> int | None:
 
 def _hand_in(folder: Path, status: Status) -> None:
     write_status(
-        folder, replace(status, state="queued", submitted=time.time(), message="Waiting for its turn", hint="")
+        folder,
+        replace(status, state="queued", submitted=time.time(), message="Waiting for its turn", hint="", fault=""),
     )
 
 
@@ -126,8 +127,8 @@ def _start(job: Job) -> None:
         jobs.start(job.folder, then=_ended)
     except (RunError, OSError) as error:
         message, hint = (error.args[0], error.hint) if isinstance(error, RunError) else (str(error), "Run it again.")
-        failed = replace(job.status, state="failed", message=f"It could not be started. {message}", hint=hint)
-        write_status(job.folder, failed)
+        said = {"message": f"It could not be started. {message}", "hint": hint}
+        write_status(job.folder, replace(job.status, state="failed", fault="machine", **said))
 
 
 def _ended(folder: Path, exit_code: int) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from yoto_core.errors import RunError
-from yoto_core.files import saving
+from yoto_core.files import parts_of, saving
 from yoto_core.progress import OnProgress, Progress
 from yoto_core.store.status import Status, write_status
 
@@ -106,5 +106,5 @@ def watch_over(report: Reporter, asked: Callable[[], bool], end: Callable[[], No
 
 def drop_parts(folder: Path) -> None:
     """Remove the unfinished files of this process."""
-    for part in folder.glob(f".*.{os.getpid()}.part"):
+    for part in parts_of(folder, os.getpid()):
         part.unlink(missing_ok=True)
