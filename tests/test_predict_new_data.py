@@ -17,6 +17,7 @@ from yoto_core.config import GenesConfig
 from yoto_core.data.genes import GeneNames
 from yoto_core.data.preprocess import log_normalise
 from yoto_core.data.reading import from_anndata
+from yoto_core.data.scales import COUNTS
 from yoto_core.errors import DataError
 from yoto_core.evaluation.reference import cost_sentence, gene_costs
 from yoto_core.model.forms import as_read
@@ -55,7 +56,7 @@ def labelled(found, adata, **settings):
 
 def logged(adata):
     """The same cells as logarithms of 10,000 transcripts each."""
-    return anndata.AnnData(log_normalise(from_anndata(adata).matrix, "counts"), obs=adata.obs, var=adata.var)
+    return anndata.AnnData(log_normalise(from_anndata(adata).matrix, COUNTS), obs=adata.obs, var=adata.var)
 
 
 def names(*symbols, ids=None, repeated=()):

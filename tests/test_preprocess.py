@@ -1,3 +1,5 @@
+import math
+
 import anndata
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from tests.conftest import GENES, NOISE_GENES, make_toy
 from yoto_core.config import GenesConfig
 from yoto_core.data.preprocess import choose_candidates, expression_of, log_normalise
 from yoto_core.data.reading import from_anndata
+from yoto_core.data.scales import COUNTS, Scale
 from yoto_core.errors import ConfigError
 
 ALL = np.arange(300)
@@ -23,7 +26,7 @@ def symbols(data, *, cells=ALL, **settings):
 @pytest.mark.parametrize("extra", [0, 1e4], ids=["small", "large"])
 def test_counts_are_normalised_and_logged_as_scanpy_does(extra, toy):
     toy.X.data += extra
-    ours = log_normalise(toy.X, "counts")
+    ours = log_normalise(toy.X, COUNTS)
     scanpy.pp.normalize_total(toy, target_sum=10_000)
     scanpy.pp.log1p(toy)
     assert ours.dtype == np.float32
@@ -31,28 +34,30 @@ def test_counts_are_normalised_and_logged_as_scanpy_does(extra, toy):
 
 
 def test_logged_values_stay_as_they_are(toy):
-    assert (log_normalise(toy.X.log1p(), "log-normalised") != toy.X.log1p()).nnz == 0
+    assert (log_normalise(toy.X.log1p(), Scale(math.e)) != toy.X.log1p()).nnz == 0
 
 
-def test_normalised_values_are_only_logged(toy):
-    assert (log_normalise(toy.X, "normalised") != toy.X.log1p()).nnz == 0
+def test_values_of_an_unknown_total_are_only_logged(toy):
+    assert (log_normalise(toy.X, Scale()) != toy.X.log1p()).nnz == 0
 
 
-@pytest.mark.parametrize("kind", ["counts", "normalised", "log-normalised"])
-def test_normalising_leaves_its_argument_alone(kind, toy):
+@pytest.mark.parametrize(
+    "scale", [COUNTS, Scale(), Scale(total=1.0), Scale(math.e), Scale(2.0, "own"), Scale(2.0, 1e6)], ids=str
+)
+def test_normalising_leaves_its_argument_alone(scale, toy):
     before = toy.X.copy()
-    log_normalise(toy.X, kind)
+    log_normalise(toy.X, scale)
     assert (before != toy.X).nnz == 0
 
 
 def test_a_cell_without_counts_stays_empty():
     matrix = sparse.csr_matrix(np.array([[0, 0], [1, 3]], dtype=np.float32))
-    assert log_normalise(matrix, "counts").toarray()[0].tolist() == [0, 0]
+    assert log_normalise(matrix, COUNTS).toarray()[0].tolist() == [0, 0]
 
 
 def test_the_values_of_a_cell_depend_on_that_cell_alone(toy_data):
-    whole = log_normalise(toy_data.matrix, "counts")
-    assert (log_normalise(toy_data.matrix[:7], "counts") != whole[:7]).nnz == 0
+    whole = log_normalise(toy_data.matrix, COUNTS)
+    assert (log_normalise(toy_data.matrix[:7], COUNTS) != whole[:7]).nnz == 0
 
 
 # --- candidates
@@ -102,7 +107,7 @@ def test_the_expression_of_candidates_is_theirs_normalised_by_all_genes(toy_data
     made = choose_candidates(toy_data, ALL, GenesConfig(exclude=GENES[:5]))
     expression = expression_of(toy_data, made)
     assert expression.shape == (300, made.n_genes)
-    assert (expression != log_normalise(toy_data.matrix, "counts")[:, 5:]).nnz == 0
+    assert (expression != log_normalise(toy_data.matrix, COUNTS)[:, 5:]).nnz == 0
 
 
 def test_included_genes_are_candidates_even_where_nothing_detects_them():

@@ -12,6 +12,7 @@ from yoto_core import pipeline
 from yoto_core.config import RunConfig
 from yoto_core.data.checks import Finding
 from yoto_core.data.reading import Dataset, read_dataset
+from yoto_core.data.scales import Scale
 from yoto_core.pipeline import Run
 from yoto_core.report import describe_data
 from yoto_core.store import library
@@ -28,12 +29,12 @@ def data(key: str, *, matrix: str) -> Dataset:
 
 def facts(found: Dataset) -> dict[str, Any]:
     """What `report.describe_data` says of the data."""
-    return _facts(found.digest, _data=found)
+    return _facts(found.digest, found.scale, _data=found)
 
 
 def findings(found: Dataset, design: RunConfig) -> tuple[Finding, ...]:
     """What is worth knowing about a design on these data (ConfigError where it does not fit)."""
-    return _findings(found.digest, design, _data=found)
+    return _findings(found.digest, found.scale, design, _data=found)
 
 
 def run(folder: Path) -> Run:
@@ -55,12 +56,12 @@ def _data(path: str, changed: int, matrix: str, name: str) -> Dataset:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _facts(digest: str, *, _data: Dataset) -> dict[str, Any]:
+def _facts(digest: str, scale: Scale, *, _data: Dataset) -> dict[str, Any]:
     return describe_data(_data)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Checking the design …")
-def _findings(digest: str, design: RunConfig, *, _data: Dataset) -> tuple[Finding, ...]:
+def _findings(digest: str, scale: Scale, design: RunConfig, *, _data: Dataset) -> tuple[Finding, ...]:
     return pipeline.design(_data, design).findings
 
 

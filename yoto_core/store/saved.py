@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 from anndata import AnnData
 
+from yoto_core.data.scales import unit_of
 from yoto_core.evaluation.reference import COST_COLUMNS, Reference, cost_sentence
 from yoto_core.model.calibration import DEFAULT_THRESHOLD, trade_off
 from yoto_core.model.panel_model import PanelModel
@@ -96,6 +97,7 @@ def saved_model(run: Run) -> SavedModel:
         "genes": summary["genes"],
         "candidate_genes": summary["candidate_genes"],
         "matrix": summary["matrix"],
+        "unit": unit_of(summary),
         "split": summary["split"],
         "group": run.config.split.group,
         "held_out_groups": summary["held_out_groups"],
