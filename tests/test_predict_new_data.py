@@ -19,7 +19,7 @@ from yoto_core.data.preprocess import log_normalise
 from yoto_core.data.reading import from_anndata
 from yoto_core.data.scales import COUNTS
 from yoto_core.errors import DataError
-from yoto_core.evaluation.reference import cost_sentence, gene_costs
+from yoto_core.evaluation.reference import Reference, cost_sentence, gene_costs
 from yoto_core.model.forms import as_read
 from yoto_core.prediction.cells import cells_of, open_cells
 from yoto_core.prediction.crossstudy import (
@@ -228,19 +228,71 @@ def test_each_mask_is_a_panel_of_its_own():
 # --- values and files
 
 
-def test_logs_where_counts_were_expected_are_warned_of_and_read_as_logs(plain, toy):
-    found = labelled(plain, logged(toy))
-    said = "X of AnnData holds log-normalised values, but the model was trained on counts."
-    assert [f.message for f in found.findings] == [said]
-    assert (found.table["cell_type"] == labelled(plain, toy).table["cell_type"]).all()
+@pytest.mark.parametrize(
+    ("how", "kind"),
+    [
+        (lambda x: np.log2(1 + x / x.sum(1, keepdims=True) * 1e4), "log-normalised values"),
+        (lambda x: np.log1p(x / x.sum(1, keepdims=True) * 1e6), "log-normalised values"),
+        (lambda x: x / x.sum(1, keepdims=True), "normalised values that were not logged"),
+    ],
+    ids=["log2", "log of cpm", "proportions"],
+)
+def test_cells_stored_in_another_way_are_labelled_alike_and_that_is_noted(how, kind, plain, toy):
+    other = anndata.AnnData(how(toy.X.toarray()), obs=toy.obs, var=toy.var)
+    found = labelled(plain, other)
+    said = f"X of AnnData holds {kind}, but the model was trained on counts."
+    both = "Both are read as log(1 + transcripts per 10,000)."
+    assert [(f.level, f.message, f.hint) for f in found.findings] == [("note", said, both)]
+    expected = labelled(plain, toy).table
+    assert (found.table["cell_type"] == expected["cell_type"]).all()
+    assert np.allclose(found.table["cell_type probability"], expected["cell_type probability"], atol=1e-3)
 
 
-def test_counts_where_logs_were_expected_are_warned_of_and_logged(toy):
+def test_a_model_of_logs_reads_counts_as_they_were_logged(toy):
     of_logs = pipeline.choose_panel(from_anndata(logged(toy)), config_for(TYPE, panel_size=6))
     found = labelled(of_logs, toy)
     said = "X of AnnData holds counts, but the model was trained on log-normalised values."
-    assert [f.message for f in found.findings] == [said]
+    assert [(f.level, f.message) for f in found.findings] == [("note", said)]
     assert (found.table["cell_type"] == labelled(of_logs, logged(toy)).table["cell_type"]).all()
+
+
+def few_logs(adata, genes=50):
+    """Log-normalised values of a few genes, scaled to a total that nobody wrote down."""
+    counts = adata.X.toarray()
+    values = np.log1p(counts / counts.sum(1, keepdims=True) * 2_431)
+    return anndata.AnnData(values, obs=adata.obs, var=adata.var)[:, :genes].copy()
+
+
+def test_no_share_of_a_total_that_is_not_known_is_spoken_of(plain, toy):
+    of_few = pipeline.choose_panel(from_anndata(few_logs(toy)), config_for(TYPE, panel_size=6))
+    assert of_few.run.reference.share is None
+    assert of_few.run.reference.unit == of_few.run.summary["unit"] == "log(1 + normalised expression)"
+    assert Reference.from_dict(of_few.run.reference.to_dict(), genes=6).share is None
+    for found in (labelled(of_few, few_logs(toy)), labelled(of_few, toy), labelled(plain, few_logs(toy), impute=True)):
+        assert not any("makes up" in f.message for f in found.findings)
+    assert not labelled(of_few, few_logs(toy)).findings
+    (said,) = [f for f in labelled(of_few, toy).findings if "trained on" in f.message]
+    assert said.level == "warning"
+    assert said.message == (
+        "X of AnnData holds counts (read as log(1 + transcripts per 10,000)), but the model was trained on log-normalised"
+        " values (read as log(1 + normalised expression))."
+    )
+
+
+def test_what_older_versions_wrote_of_the_training_cells_is_kept_where_it_was_right(plain):
+    values = plain.run.reference.to_dict()
+    del values["unit"]
+    assert Reference.from_dict(values, genes=8).share == plain.run.reference.share
+    assert Reference.from_dict({**values, "kind": "log-normalised"}, genes=8).share is None
+
+
+def test_a_doubtful_kind_of_new_cells_is_a_doubt_and_can_be_overruled(plain, toy):
+    toy.X = toy.X.toarray() * np.random.default_rng(0).uniform(0.6, 1, toy.shape)
+    (doubt,) = labelled(plain, toy).findings
+    assert doubt.level == "note"
+    assert doubt.message.startswith("X of AnnData is read as counts (")
+    assert doubt.hint == "If that is wrong, say how to read it, as in “X as counts”."
+    assert not labelled(plain, toy, matrix="X as counts").findings
 
 
 def test_the_matrix_of_new_data_can_be_named(plain, toy):

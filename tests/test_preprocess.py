@@ -159,7 +159,7 @@ def test_a_likely_kind_is_a_doubt_with_a_way_to_say_better(toy):
 def test_the_unit_of_a_run_of_an_older_version_is_sure_for_counts_alone():
     for kind, unit in (("counts", PER_CELL), ("log-normalised", "log(1 + normalised expression)")):
         assert unit_of({"matrix": "X", "matrices": [{"name": "X", "kind": kind}]}) == unit
-    assert unit_of({"matrix": "X", "matrices": [], "unit": "said"}) == "said"
+    assert unit_of({"matrix": "X", "matrices": [], "unit": "<b>[x](http://x)"}) == "log(1 + normalised expression)"
 
 
 # --- candidates

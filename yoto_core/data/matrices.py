@@ -78,7 +78,7 @@ def read_as(verdict: Verdict, reading: str) -> Verdict:
         raise _unusable(verdict)
     kind, scale = READINGS[reading]
     if (kind, scale.base) == (verdict.kind, verdict.scale.base):
-        return verdict  # what is known of the totals stays known
+        scale = verdict.scale  # what is known of the totals stays known
     return replace(
         verdict, kind=kind, scale=scale, sure=True, evidence=f"read as {reading}, as asked; {verdict.evidence}"
     )

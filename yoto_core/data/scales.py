@@ -74,9 +74,14 @@ def logged(
 def unit_of(summary: dict[str, object]) -> str:
     """The unit of the expression that a run read, from its summary (data.json); runs of older versions name only the kind."""
     if "unit" in summary:
-        return str(summary["unit"])
+        return known_unit(summary["unit"])
     kinds = {matrix["name"]: matrix["kind"] for matrix in summary.get("matrices", ())}
     return unit_of_kind(kinds.get(summary.get("matrix"), ""))
+
+
+def known_unit(said: object) -> str:
+    """A unit that a file names, where it is the one that says how much; any other text in its place says nothing."""
+    return PER_CELL if said == PER_CELL else UNKNOWN
 
 
 def unit_of_kind(kind: str) -> str:

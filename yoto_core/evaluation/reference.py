@@ -12,7 +12,7 @@ import pandas as pd
 
 from yoto_core.data.matrices import MatrixKind
 from yoto_core.data.problem import Problem
-from yoto_core.data.scales import PER_CELL, TARGET_SUM, unit_of_kind
+from yoto_core.data.scales import PER_CELL, TARGET_SUM, known_unit, unit_of_kind
 from yoto_core.model.panel_model import PanelModel
 from yoto_core.scores import metrics
 
@@ -64,7 +64,7 @@ class Reference:
             values = {**values, "unit": unit, "share": values["share"] if unit == PER_CELL else None}
         found = {}
         for spec in fields(cls):
-            value = values[spec.name]
+            value = known_unit(values["unit"]) if spec.name == "unit" else values[spec.name]
             if spec.name in ARRAYS:
                 value = np.asarray(value, dtype=np.float32)
                 if value.shape != (genes,):

@@ -186,27 +186,21 @@ def _table(answers: Sequence[Prediction], threshold: float) -> pd.DataFrame:
 def _kind_findings(cells: Cells, reference: Reference | None) -> list[Finding]:
     """How values of another kind than the training data's are read; a doubt wherever the kind was not sure."""
     chosen, findings = cells.chosen, []
-    said = f"{chosen.name} of {cells.name} holds {KINDS[chosen.kind]}"
     if not chosen.sure:
-        hint = "Name another reading of it if that is wrong, such as “X as counts”."
-        findings.append(
-            Finding(
-                "warning", f"{chosen.name} of {cells.name} is read as {KINDS[chosen.kind]} ({chosen.evidence}).", hint
-            )
-        )
+        said = f"{chosen.name} of {cells.name} is read as {KINDS[chosen.kind]} ({chosen.evidence})."
+        hint = f"If that is wrong, say how to read it, as in “{chosen.name} as counts”."
+        findings.append(Finding("note" if chosen.kind == "counts" else "warning", said, hint))
     if reference is None or (chosen.kind == reference.kind and chosen.scale.unit == reference.unit):
         return findings
-    found = f"{said}, but the model was trained on {KINDS[reference.kind]}."
-    if chosen.scale.unit == reference.unit == PER_CELL:
-        return [*findings, Finding("note", found, f"Both are read as {PER_CELL}.")]
-    if chosen.scale.unit != reference.unit:
-        found = (
-            f"{said} in {chosen.scale.unit}, but the model was trained on {KINDS[reference.kind]} in {reference.unit}."
-        )
-    return [
-        *findings,
-        Finding("warning", found, "Give counts of all genes if the file holds them, and trust the labels less."),
-    ]
+    here, there = KINDS[chosen.kind], KINDS[reference.kind]
+    if chosen.scale.unit == reference.unit:
+        done = f"Both are read as {reference.unit}."
+    else:
+        here, there = f"{here} (read as {chosen.scale.unit})", f"{there} (read as {reference.unit})"
+        done = "Give counts of all genes if the file holds them, and trust the labels less."
+    found = f"{chosen.name} of {cells.name} holds {here}, but the model was trained on {there}."
+    level = "note" if chosen.scale.unit == reference.unit == PER_CELL else "warning"
+    return [*findings, Finding(level, found, done)]
 
 
 def _blank_findings(name: str, blank: int) -> list[Finding]:

@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 
-from yoto_core.data.scales import PER_CELL, UNKNOWN
+from yoto_core.data.scales import PER_CELL, UNKNOWN, known_unit
 from yoto_core.prediction.matching import SMALLEST_SHARE
 from yoto_core.scores.metrics import HEADLINE
 from yoto_core.store.saved import SavedModel
@@ -45,7 +45,7 @@ def model_card(saved: SavedModel) -> str:
         "",
         "## Panel",
         "",
-        f"Input: {literal(_form(saved))}, of these genes:",
+        f"Input: {_form(saved)}, of these genes:",
         "",
         "| rank | gene | Ensembl id |",
     ]
@@ -77,8 +77,8 @@ def origin(saved: SavedModel) -> str:
 
 def _form(saved: SavedModel) -> str:
     """What the model reads of each gene."""
-    known = saved.reference.unit if saved.reference else UNKNOWN  # files of older versions say it there alone
-    unit = str(saved.about.get("unit") or known)
+    older = saved.reference.unit if saved.reference else UNKNOWN  # what files of older versions give away
+    unit = known_unit(saved.about.get("unit", older))
     over = f"{unit} of all genes of the data" if unit == PER_CELL else unit
     return FORMS.get(saved.model.normalize, f"log-normalised values, {over}")
 
