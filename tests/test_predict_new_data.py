@@ -1,6 +1,7 @@
 """New data as they come: streamed files, missing, repeated and oddly spelled genes, other values, other cells, own labels."""
 
 import re
+from dataclasses import replace
 
 import anndata
 import h5py
@@ -18,6 +19,7 @@ from yoto_core.data.genes import GeneNames
 from yoto_core.data.preprocess import log_normalise
 from yoto_core.data.reading import from_anndata
 from yoto_core.data.scales import COUNTS
+from yoto_core.data.targets import class_codes
 from yoto_core.errors import DataError
 from yoto_core.evaluation.reference import Reference, cost_sentence, gene_costs
 from yoto_core.model.forms import as_read
@@ -256,6 +258,11 @@ def test_a_model_of_logs_reads_counts_as_they_were_logged(toy):
     assert (found.table["cell_type"] == labelled(of_logs, logged(toy)).table["cell_type"]).all()
 
 
+def chosen_from(adata, column):
+    """A small panel for one column of these cells."""
+    return pipeline.choose_panel(from_anndata(adata), config_for(replace(TYPE, obs=column), panel_size=6))
+
+
 def few_logs(adata, genes=50):
     """Log-normalised values of a few genes, scaled to a total that nobody wrote down."""
     counts = adata.X.toarray()
@@ -445,6 +452,24 @@ def test_true_numbers_may_be_stored_as_categories_of_text(plain):
     found = labelled(plain, new)
     one, other = (judge(plain.run.model, found, {"age": column}).scores["value"] for column in ("age", "years"))
     assert list(one) == list(other)
+
+
+@pytest.mark.parametrize(("trained", "new"), [(float, str), (str, float), (float, float), (int, float)])
+def test_numbered_classes_compare_equal_whether_written_0_or_0_0(trained, new, toy):
+    codes = toy.obs["cell_type"].cat.codes
+    toy.obs["cluster"] = codes.astype(trained).to_numpy()
+    found = chosen_from(toy, "cluster")
+    assert found.run.model.heads[0].classes == ("0", "1", "2", "3")
+    toy.obs["cluster"] = codes.astype(new).to_numpy()
+    judged = judge(found.run.model, labelled(found, toy))
+    assert judged.scores["cells"].tolist() == [300] * len(judged.scores)
+    assert not judged.findings
+
+
+def test_models_of_older_versions_called_0_by_another_name():
+    names = pd.Series(["0", "1", "x", None], dtype=object)
+    assert class_codes(names, ("0.0", "1.0")).tolist() == [0, 1, -1, -1]
+    assert class_codes(pd.Series(["0.0", "1"]), ("0", "0.0", "1")).tolist() == [1, 2]
 
 
 def test_a_column_without_any_known_label_is_no_truth_and_refused_when_named(plain):
