@@ -128,6 +128,13 @@ def test_logs_that_carry_no_trace_are_taken_as_natural_and_that_is_said():
     assert "row sums vary: taken as natural logarithms of normalised counts" in verdict.evidence
 
 
+@pytest.mark.parametrize(("high", "kind"), [(6.2, "log-normalised"), (1_234.5, "counts")])
+def test_without_whole_cells_the_range_decides_and_that_is_said(high, kind):
+    verdict = classify("X", of_values([0.5, high]))
+    assert (verdict.kind, verdict.sure) == (kind, False)
+    assert ", no whole cells were compared: taken as" in verdict.evidence
+
+
 def test_proportions_of_a_few_genes_are_taken_as_proportions():
     verdict = told(scaled_to(corrected(COUNTED), 1)[:, FEW])
     assert (verdict.kind, verdict.scale, verdict.sure) == ("normalised", Scale(None, 1.0), False)

@@ -125,7 +125,7 @@ def _task_reason(values: pd.Series, kind: TaskKind, levels: int, smallest: int) 
         other = "; choose classification on the Design page to predict them as classes"
         return f"{levels} {taken}{other}" if levels <= MAX_CLASSES else taken
     reason = f"{levels} classes, the smallest with {smallest:,} cell{'s' if smallest != 1 else ''}"
-    if levels < MIN_QUANTITIES or not _is_number(values):
+    if levels < 3 or not _is_number(values):
         return reason
     taken = f"numbers {values.min():g} to {values.max():g}, taken as classes"
     return f"{reason}: {taken}; choose regression on the Design page to predict a number"

@@ -144,36 +144,58 @@ def _told(sample: Sample) -> Told:
     return _by_traces(sample, span) or _by_likelihood(sample, span)
 
 
+Unlogged = dict[float | None, np.ndarray]  # base -> the sample's values without it; None: as they are stored
+
+
 def _by_traces(sample: Sample, span: str) -> Told | None:
     """What the totals of the cells, whole numbers or whole multiples prove; None where they prove nothing."""
-    single: dict[float | None, np.ndarray] = {None: sample.values, **_without_log(sample.values)}
+    single: Unlogged = {None: sample.values, **_without_log(sample.values)}
+    return (
+        _by_totals(sample, single, span)
+        or _by_whole_numbers(single, span)
+        or _by_multiples(sample, single, span)
+        or _logged_twice(sample, single, span)
+    )
+
+
+def _by_totals(sample: Sample, single: Unlogged, span: str) -> Told | None:
     totals = {base: _one_total(sample, values) for base, values in single.items()}
     base = min(totals, key=lambda base: totals[base][1])  # logs of deep cells have much the same total too
-    if totals[base][1] <= SAME:
-        total = totals[base][0]
-        if base is None:
-            evidence = f"{span}: the values of every cell sum to about {_number(total)}: normalised, not logged"
-            return "normalised", evidence, Scale(None, total), True
-        after = f"row sums after {_power(base)} are all close to {_number(total)}"
-        return "log-normalised", f"{span}: {after}: logged in base {BASES[base]}", Scale(base, total), True
-    for base, values in single.items():
-        if base is not None and _whole(values):
-            after = f"all whole numbers after {_power(base)}: counts logged in base {BASES[base]} and never normalised"
-            return "log-normalised", f"{span}: {after}", Scale(base, "own"), True
+    total, width = totals[base]
+    if width > SAME:
+        return None
+    if base is None:
+        evidence = f"{span}: the values of every cell sum to about {_number(total)}: normalised, not logged"
+        return "normalised", evidence, Scale(None, total), True
+    evidence = f"{span}: row sums after {_power(base)} are all close to {_number(total)}: logged in base {BASES[base]}"
+    return "log-normalised", evidence, Scale(base, total), True
+
+
+def _by_whole_numbers(single: Unlogged, span: str) -> Told | None:
+    base = next((base for base, values in single.items() if base is not None and _whole(values)), None)
+    if base is None:
+        return None
+    after = f"all whole numbers after {_power(base)}: counts logged in base {BASES[base]} and never normalised"
+    return "log-normalised", f"{span}: {after}", Scale(base, "own"), True
+
+
+def _by_multiples(sample: Sample, single: Unlogged, span: str) -> Told | None:
     shares = {base: _multiples(sample, values) for base, values in single.items()}
     base = max(shares, key=shares.get)
-    if shares[base] >= MANY_MULTIPLES:
-        total = _total_behind(sample, single[base])
-        known = (
-            f"they fit counts scaled to {_number(total)}"
-            if total
-            else "to what total the cells were scaled is not known"
-        )
-        evidence = f"the values of a cell are whole multiples of one number, and {known}"
-        if base is None:
-            return "normalised", f"{span}: {evidence}: normalised, not logged", Scale(None, total), True
-        told = f"{span}: after {_power(base)} {evidence}: logged in base {BASES[base]}"
-        return "log-normalised", told, Scale(base, total), True
+    if shares[base] < MANY_MULTIPLES:
+        return None
+    total = _total_behind(sample, single[base])
+    known = f"they fit counts scaled to {_number(total)}" if total else "to what total they were scaled is not known"
+    evidence = f"the values of a cell are whole multiples of one number, and {known}"
+    if base is None:
+        return "normalised", f"{span}: {evidence}: normalised, not logged", Scale(None, total), True
+    told = f"{span}: after {_power(base)} {evidence}: logged in base {BASES[base]}"
+    return "log-normalised", told, Scale(base, total), True
+
+
+def _logged_twice(sample: Sample, single: Unlogged, span: str) -> Told | None:
+    if len(sample.of_cells(np.add)) < MIN_CELLS:  # a few values may look like anything
+        return None
     for first, values in single.items():
         for second, twice in _without_log(values).items() if first is not None else ():
             if _one_total(sample, twice)[1] <= SAME or _whole(twice) or _multiples(sample, twice) >= MANY_MULTIPLES:
@@ -188,17 +210,18 @@ def _by_likelihood(sample: Sample, span: str) -> Told:
     if len(totals) >= MIN_CELLS and totals.max() <= 1.0001:
         why = "fractions that sum to no more than 1 in any cell: taken as proportions, not logged"
         return "normalised", f"{span}: {why}", Scale(None, 1.0), False
+    rows = "row sums vary" if len(totals) > 1 else "no whole cells were compared"
     corrected = "taken as counts after a correction, as for ambient RNA"
     if high >= LOG_CEILING or _spread(sample, undo_log(sample.values, math.e)) > UNLIKE:
         why = "fractions too large" if high >= LOG_CEILING else "fractions whose cells differ too much"
         if each < LESS_EACH:
             less = "and cells that show more genes have lower values: taken as normalised, not logged"
             return "normalised", f"{span}: {why} for logarithms, {less}", Scale(), False
-        return "counts", f"{span}: {why} for logarithms, and cell totals vary: {corrected}", COUNTS, False
+        return "counts", f"{span}: {why} for logarithms, {rows}: {corrected}", COUNTS, False
     if each > MORE_EACH:
         why = "fractions, and cells that show more genes have higher values"
         return "counts", f"{span}: {why}: {corrected}", COUNTS, False
-    why = f"fractions up to {high:.2g}, row sums vary: taken as natural logarithms of normalised counts"
+    why = f"fractions up to {high:.2g}, {rows}: taken as natural logarithms of normalised counts"
     return "log-normalised", f"{span}: {why}", Scale(math.e), False
 
 

@@ -15,7 +15,7 @@ BLOCKS = 20  # places in the matrix that are looked at
 BLOCK_VALUES = 10_000  # stored values read at each, if as many rows hold them …
 BLOCK_ROWS = 20  # … and as many rows as this where fewer would do
 BLOCK_DENSE_ROWS = 5  # the same where zeros are stored too
-MAX_BLOCK = 1_000_000  # stored values: no file makes us read more at one place
+MAX_BLOCK = 250_000  # stored values: no file makes us read more at one place
 MAX_SCAN = 50_000_000
 PIECE = 1_000_000  # stored values of a scan in memory at once
 
