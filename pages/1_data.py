@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from pages.ui import messages, nav, state, welcome
+from pages.ui import messages, nav, state, welcome, widgets
 
 nav.ensure_router()
 nav.header("Data")
@@ -49,12 +49,12 @@ else:
 messages.show_findings(state.data_findings())
 
 with st.expander(messages.plain(f"Matrix used: {data.chosen} ({data.kind})"), icon=":material/grid_on:"):
-    st.dataframe(pd.DataFrame(facts["matrices"]), hide_index=True, width="stretch")
-    usable = ["auto", *(verdict.name for verdict in data.verdicts if verdict.usable)]
-    chosen = st.selectbox(
-        "Use another matrix", usable, index=usable.index(state.matrix()) if state.matrix() in usable else 0,
-        help="auto takes the first usable of layers/counts, raw.X and X.", key="matrix_choice",
+    st.dataframe(
+        pd.DataFrame(facts["matrices"]), hide_index=True, width="stretch",
+        column_config={"genes": st.column_config.NumberColumn(format="localized")},
     )  # fmt: skip
+    st.caption(f"From it the model reads {facts['unit']}.")
+    chosen = widgets.matrix_input("Use another matrix", data.verdicts, state.matrix(), key=f"matrix_{data.digest}")
     if chosen != state.matrix():
         state.choose_matrix(chosen)
         st.rerun()

@@ -60,6 +60,16 @@ def make_toy(*, cells: int = CELLS, seed: int = 0, sparse_x: bool = True) -> ann
     return anndata.AnnData(sparse.csr_matrix(counts) if sparse_x else counts, obs=obs, var=var)
 
 
+def make_cells(*, cells: int, genes: int, seed: int) -> np.ndarray:
+    """Counts (cells × genes, float64) as sequencing gives them: cells of different depth, few genes with most transcripts."""
+    rng = np.random.default_rng(seed)
+    share = rng.lognormal(0, 1.5, genes)
+    depth = rng.lognormal(np.log(5 * genes), 0.5, cells)
+    kinds = rng.lognormal(0, 0.7, (3, genes))[rng.integers(0, 3, cells)]
+    rate = share * kinds
+    return rng.poisson(depth[:, None] * rate / rate.sum(1, keepdims=True)).astype(np.float64)
+
+
 @pytest.fixture
 def toy() -> anndata.AnnData:
     """A fresh toy, free to be changed."""

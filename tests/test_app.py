@@ -137,6 +137,21 @@ def test_an_uploaded_file_is_described():
     assert columns.loc["donor", "role"] == "groups to hold out"
 
 
+def test_a_matrix_is_read_as_the_user_says_where_its_values_mislead(tmp_path):
+    adata = make_toy()
+    adata.X = adata.X.toarray() * np.random.default_rng(0).uniform(0.6, 1, adata.shape)
+    at = opened(adata, tmp_path)
+    assert "X is read as counts (" in words(at.caption)
+    assert "From it the model reads log(1 + transcripts per 10,000)." in words(at.caption)
+    reading = next(box for box in at.selectbox if box.label == "Read its values as")
+    at = fine(reading.select("natural logarithms").run())
+    assert "From it the model reads log(1 + normalised expression)." in words(at.caption)
+    assert any("X (log-normalised)" in item.label.replace("\\", "") for item in at.expander)
+    reading = next(box for box in at.selectbox if box.label == "Read its values as")
+    at = fine(reading.select("").run())
+    assert "From it the model reads log(1 + transcripts per 10,000)." in words(at.caption)
+
+
 def test_the_walk_from_a_file_to_scores():
     at = fine(with_toy())
     at = fine(at.button(key="next_Design").click().run())

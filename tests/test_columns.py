@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import make_toy
-from yoto_core.data.columns import describe_columns, likely_kind
+from yoto_core.data.columns import describe_columns, likely_kind, values_to_paint
 
 N = 400
 ROW = np.arange(N)
@@ -80,7 +80,10 @@ def test_each_column_gets_a_role_and_the_reason(name, values, role, reason):
         (NUMBERS, "regression"),
         (pd.array(NUMBERS, dtype="Float32"), "regression"),
         (np.where(ROW < 350, np.nan, NUMBERS), "regression"),
-        (ROW % 20 / 2, "classification"),
+        (ROW % 20 / 2, "regression"),
+        (ROW % 4 / 2, "classification"),
+        (ROW % 50 * 1.0, "classification"),
+        (np.where(ROW % 9 == 0, np.nan, ROW % 9), "classification"),
         (pd.Categorical(ROW), "classification"),
         (ROW.astype(str), "classification"),
         (pd.date_range("2020", periods=N), "classification"),
@@ -91,6 +94,53 @@ def test_each_column_gets_a_role_and_the_reason(name, values, role, reason):
 def test_numbers_with_many_values_are_predicted_as_numbers(values, kind):
     assert likely_kind(pd.Series(values)) == kind
     assert advice("thing", values).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(
+            (name, "regression")
+            for name in ("age", "Age", "donor_age", "AgeYears", "BMI", "time_h", "days.post.injury")
+        ),
+        *((name, "regression") for name in ("dose", "dpt_pseudotime", "Weight (kg)", "hypoxia score", "week")),
+        *(
+            (name, "classification")
+            for name in ("leiden", "stage", "dosage_group", "age_bin", "weekend", "percentage2")
+        ),
+    ],
+)
+def test_few_whole_numbers_named_like_a_quantity_are_numbers(name, kind):
+    assert advice(name, ROW % 10 + 20).kind == kind
+    assert advice(name, ROW % 4).kind == "classification"
+    assert advice(name, (ROW % 10).astype(str)).kind == "classification"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "reason"),
+    [
+        (
+            "age",
+            ROW % 10 + 20,
+            "10 numbers from 20 to 29, taken as a number; choose classification on the Design page to predict them as classes",
+        ),
+        ("age", NUMBERS, "numbers from -"),
+        (
+            "leiden",
+            ROW % 10 * 1.0,
+            "10 classes, the smallest with 40 cells: numbers 0 to 9, taken as classes; choose regression on the Design page to"
+            " predict a number",
+        ),
+        ("leiden", (ROW % 10).astype(str), "10 classes, the smallest with 40 cells"),
+    ],
+)
+def test_what_numbers_are_taken_as_is_said_with_the_other_choice(name, values, reason):
+    assert advice(name, values).reason[: len(reason)] == reason
+
+
+def test_whole_numbers_are_painted_under_the_names_of_their_classes():
+    assert values_to_paint(pd.Series([0.0, 1.0, np.nan])).tolist() == ["0", "1", None]
+    assert values_to_paint(pd.Series([0.0, 1.0, np.nan, 2.5])).tolist() == ["0.0", "1.0", None, "2.5"]
 
 
 def test_counts_leave_out_missing_values_and_categories_without_cells():

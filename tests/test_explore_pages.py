@@ -1,5 +1,6 @@
 """The Explore pages as a user meets them, through app.py: figures, selections, gene sets, and data that are hard to show."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -90,6 +91,17 @@ def test_the_card_of_a_gene_says_where_it_is_what_is_lost_and_what_could_replace
     assert {"Class", "Mean", "% of cells", "Training cells"} <= set(tables(at)[1].columns)
     assert len(figures(at)) == 2  # by class, and on the map
     assert any("Correlation" in table for table in tables(at)[1:])
+
+
+def test_the_unit_of_expression_is_that_of_the_run(explored):
+    assert "log(1 + transcripts per 10,000), the class with the highest mean first" in words(
+        opened(explored, "Panel").caption
+    )
+    values = json.loads((explored / "data.json").read_text())
+    (explored / "data.json").write_text(json.dumps({**values, "unit": "log(1 + normalised expression)"}))
+    at = opened(explored, "Panel")
+    assert "log(1 + normalised expression), the class with the highest mean first" in words(at.caption)
+    assert "transcripts per" not in words(at.caption)
 
 
 @pytest.mark.parametrize("tab", ["All genes by class", "Genes that repeat each other"])

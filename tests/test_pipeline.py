@@ -111,7 +111,7 @@ def test_another_split_seed_holds_out_other_cells_and_another_training_seed_the_
 
 def test_garbage_in_unselected_genes_changes_no_prediction():
     data = toy_dataset()
-    logged = log_normalise(data.matrix, data.kind)
+    logged = log_normalise(data.matrix, data.scale)
     adata = anndata.AnnData(logged, obs=data.obs, var=pd.DataFrame(index=list(data.genes.symbols)))
     found = pipeline.choose_panel(from_anndata(adata), config_for(TYPE, AGE, panel_size=5))
     garbage = np.random.default_rng(1).uniform(0, 15, logged.shape)

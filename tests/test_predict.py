@@ -60,7 +60,7 @@ def test_labels_are_not_needed(run, toy):
 def test_a_model_of_logged_data_reads_data_with_the_panel_genes_alone():
     data = toy_dataset()
     logged = anndata.AnnData(
-        log_normalise(data.matrix, data.kind), obs=data.obs, var=pd.DataFrame(index=list(data.genes.symbols))
+        log_normalise(data.matrix, data.scale), obs=data.obs, var=pd.DataFrame(index=list(data.genes.symbols))
     )
     run = pipeline.choose_panel(from_anndata(logged), config_for(TYPE, panel_size=4)).run
     panel_only = logged[:, list(run.panel.genes)].copy()

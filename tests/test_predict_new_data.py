@@ -1,6 +1,7 @@
 """New data as they come: streamed files, missing, repeated and oddly spelled genes, other values, other cells, own labels."""
 
 import re
+from dataclasses import replace
 
 import anndata
 import h5py
@@ -17,7 +18,10 @@ from yoto_core.config import GenesConfig
 from yoto_core.data.genes import GeneNames
 from yoto_core.data.preprocess import log_normalise
 from yoto_core.data.reading import from_anndata
+from yoto_core.data.scales import COUNTS
+from yoto_core.data.targets import class_codes
 from yoto_core.errors import DataError
+from yoto_core.evaluation.reference import Reference
 from yoto_core.model.forms import as_read
 from yoto_core.prediction.cells import cells_of, open_cells
 from yoto_core.prediction.crossstudy import (
@@ -54,7 +58,7 @@ def labelled(found, adata, **settings):
 
 def logged(adata):
     """The same cells as logarithms of 10,000 transcripts each."""
-    return anndata.AnnData(log_normalise(from_anndata(adata).matrix, "counts"), obs=adata.obs, var=adata.var)
+    return anndata.AnnData(log_normalise(from_anndata(adata).matrix, COUNTS), obs=adata.obs, var=adata.var)
 
 
 def names(*symbols, ids=None, repeated=()):
@@ -203,19 +207,76 @@ def test_each_mask_is_a_panel_of_its_own():
 # --- values and files
 
 
-def test_logs_where_counts_were_expected_are_warned_of_and_read_as_logs(plain, toy):
-    found = labelled(plain, logged(toy))
-    said = "X of AnnData holds log-normalised values, but the model was trained on counts."
-    assert [f.message for f in found.findings] == [said]
-    assert (found.table["cell_type"] == labelled(plain, toy).table["cell_type"]).all()
+@pytest.mark.parametrize(
+    ("how", "kind"),
+    [
+        (lambda x: np.log2(1 + x / x.sum(1, keepdims=True) * 1e4), "log-normalised values"),
+        (lambda x: np.log1p(x / x.sum(1, keepdims=True) * 1e6), "log-normalised values"),
+        (lambda x: x / x.sum(1, keepdims=True), "normalised values that were not logged"),
+    ],
+    ids=["log2", "log of cpm", "proportions"],
+)
+def test_cells_stored_in_another_way_are_labelled_alike_and_that_is_noted(how, kind, plain, toy):
+    other = anndata.AnnData(how(toy.X.toarray()), obs=toy.obs, var=toy.var)
+    found = labelled(plain, other)
+    said = f"X of AnnData holds {kind}, but the model was trained on counts."
+    both = "Both are read as log(1 + transcripts per 10,000)."
+    assert [(f.level, f.message, f.hint) for f in found.findings] == [("note", said, both)]
+    expected = labelled(plain, toy).table
+    assert (found.table["cell_type"] == expected["cell_type"]).all()
+    assert np.allclose(found.table["cell_type probability"], expected["cell_type probability"], atol=1e-3)
 
 
-def test_counts_where_logs_were_expected_are_warned_of_and_logged(toy):
+def test_a_model_of_logs_reads_counts_as_they_were_logged(toy):
     of_logs = pipeline.choose_panel(from_anndata(logged(toy)), config_for(TYPE, panel_size=6))
     found = labelled(of_logs, toy)
     said = "X of AnnData holds counts, but the model was trained on log-normalised values."
-    assert [f.message for f in found.findings] == [said]
+    assert [(f.level, f.message) for f in found.findings] == [("note", said)]
     assert (found.table["cell_type"] == labelled(of_logs, logged(toy)).table["cell_type"]).all()
+
+
+def chosen_from(adata, column):
+    """A small panel for one column of these cells."""
+    return pipeline.choose_panel(from_anndata(adata), config_for(replace(TYPE, obs=column), panel_size=6))
+
+
+def few_logs(adata, genes=50):
+    """Log-normalised values of a few genes, scaled to a total that nobody wrote down."""
+    counts = adata.X.toarray()
+    values = np.log1p(counts / counts.sum(1, keepdims=True) * 2_431)
+    return anndata.AnnData(values, obs=adata.obs, var=adata.var)[:, :genes].copy()
+
+
+def test_no_share_of_a_total_that_is_not_known_is_spoken_of(plain, toy):
+    of_few = pipeline.choose_panel(from_anndata(few_logs(toy)), config_for(TYPE, panel_size=6))
+    assert of_few.run.reference.share is None
+    assert of_few.run.reference.unit == of_few.run.summary["unit"] == "log(1 + normalised expression)"
+    assert Reference.from_dict(of_few.run.reference.to_dict(), genes=6).share is None
+    for found in (labelled(of_few, few_logs(toy)), labelled(of_few, toy), labelled(plain, few_logs(toy), impute=True)):
+        assert not any("makes up" in f.message for f in found.findings)
+    assert not labelled(of_few, few_logs(toy)).findings
+    (said,) = [f for f in labelled(of_few, toy).findings if "trained on" in f.message]
+    assert said.level == "warning"
+    assert said.message == (
+        "X of AnnData holds counts (read as log(1 + transcripts per 10,000)), but the model was trained on log-normalised"
+        " values (read as log(1 + normalised expression))."
+    )
+
+
+def test_what_older_versions_wrote_of_the_training_cells_is_kept_where_it_was_right(plain):
+    values = plain.run.reference.to_dict()
+    del values["unit"]
+    assert Reference.from_dict(values, genes=8).share == plain.run.reference.share
+    assert Reference.from_dict({**values, "kind": "log-normalised"}, genes=8).share is None
+
+
+def test_a_doubtful_kind_of_new_cells_is_a_doubt_and_can_be_overruled(plain, toy):
+    toy.X = toy.X.toarray() * np.random.default_rng(0).uniform(0.6, 1, toy.shape)
+    (doubt,) = labelled(plain, toy).findings
+    assert doubt.level == "note"
+    assert doubt.message.startswith("X of AnnData is read as counts (")
+    assert doubt.hint == "If that is wrong, say how to read it, as in “X as counts”."
+    assert not labelled(plain, toy, matrix="X as counts").findings
 
 
 def test_the_matrix_of_new_data_can_be_named(plain, toy):
@@ -368,6 +429,24 @@ def test_true_numbers_may_be_stored_as_categories_of_text(plain):
     found = labelled(plain, new)
     one, other = (judge(plain.run.model, found, {"age": column}).scores["value"] for column in ("age", "years"))
     assert list(one) == list(other)
+
+
+@pytest.mark.parametrize(("trained", "new"), [(float, str), (str, float), (float, float), (int, float)])
+def test_numbered_classes_compare_equal_whether_written_0_or_0_0(trained, new, toy):
+    codes = toy.obs["cell_type"].cat.codes
+    toy.obs["cluster"] = codes.astype(trained).to_numpy()
+    found = chosen_from(toy, "cluster")
+    assert found.run.model.heads[0].classes == ("0", "1", "2", "3")
+    toy.obs["cluster"] = codes.astype(new).to_numpy()
+    judged = judge(found.run.model, labelled(found, toy))
+    assert judged.scores["cells"].tolist() == [300] * len(judged.scores)
+    assert not judged.findings
+
+
+def test_models_of_older_versions_called_0_by_another_name():
+    names = pd.Series(["0", "1", "x", None], dtype=object)
+    assert class_codes(names, ("0.0", "1.0")).tolist() == [0, 1, -1, -1]
+    assert class_codes(pd.Series(["0.0", "1"]), ("0", "0.0", "1")).tolist() == [1, 2]
 
 
 def test_a_column_without_any_known_label_is_no_truth_and_refused_when_named(plain):

@@ -1,14 +1,22 @@
+import math
+
 import anndata
 import numpy as np
 import pytest
 import scanpy
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
 from tests.conftest import GENES, NOISE_GENES, make_toy
 from yoto_core.config import GenesConfig
-from yoto_core.data.preprocess import choose_candidates, expression_of, log_normalise
+from yoto_core.data.checks import check_data
+from yoto_core.data.preprocess import choose_candidates, expression_of, gene_values, log_normalise
 from yoto_core.data.reading import from_anndata
+from yoto_core.data.scales import COUNTS, PER_CELL, Scale, unit_of
 from yoto_core.errors import ConfigError
+from yoto_core.prediction.cells import open_cells
 
 ALL = np.arange(300)
 
@@ -23,7 +31,7 @@ def symbols(data, *, cells=ALL, **settings):
 @pytest.mark.parametrize("extra", [0, 1e4], ids=["small", "large"])
 def test_counts_are_normalised_and_logged_as_scanpy_does(extra, toy):
     toy.X.data += extra
-    ours = log_normalise(toy.X, "counts")
+    ours = log_normalise(toy.X, COUNTS)
     scanpy.pp.normalize_total(toy, target_sum=10_000)
     scanpy.pp.log1p(toy)
     assert ours.dtype == np.float32
@@ -31,28 +39,127 @@ def test_counts_are_normalised_and_logged_as_scanpy_does(extra, toy):
 
 
 def test_logged_values_stay_as_they_are(toy):
-    assert (log_normalise(toy.X.log1p(), "log-normalised") != toy.X.log1p()).nnz == 0
+    assert (log_normalise(toy.X.log1p(), Scale(math.e)) != toy.X.log1p()).nnz == 0
 
 
-def test_normalised_values_are_only_logged(toy):
-    assert (log_normalise(toy.X, "normalised") != toy.X.log1p()).nnz == 0
+def test_values_of_an_unknown_total_are_only_logged(toy):
+    assert (log_normalise(toy.X, Scale()) != toy.X.log1p()).nnz == 0
 
 
-@pytest.mark.parametrize("kind", ["counts", "normalised", "log-normalised"])
-def test_normalising_leaves_its_argument_alone(kind, toy):
+@pytest.mark.parametrize(
+    "scale", [COUNTS, Scale(), Scale(total=1.0), Scale(math.e), Scale(2.0, "own"), Scale(2.0, 1e6)], ids=str
+)
+def test_normalising_leaves_its_argument_alone(scale, toy):
     before = toy.X.copy()
-    log_normalise(toy.X, kind)
+    log_normalise(toy.X, scale)
     assert (before != toy.X).nnz == 0
 
 
 def test_a_cell_without_counts_stays_empty():
     matrix = sparse.csr_matrix(np.array([[0, 0], [1, 3]], dtype=np.float32))
-    assert log_normalise(matrix, "counts").toarray()[0].tolist() == [0, 0]
+    assert log_normalise(matrix, COUNTS).toarray()[0].tolist() == [0, 0]
 
 
 def test_the_values_of_a_cell_depend_on_that_cell_alone(toy_data):
-    whole = log_normalise(toy_data.matrix, "counts")
-    assert (log_normalise(toy_data.matrix[:7], "counts") != whole[:7]).nnz == 0
+    whole = log_normalise(toy_data.matrix, COUNTS)
+    assert (log_normalise(toy_data.matrix[:7], COUNTS) != whole[:7]).nnz == 0
+
+
+BASES = [None, math.e, 2.0, 10.0]
+STORED = {  # how the same cells may be stored, and how they are read then
+    "counts": (lambda x: x, COUNTS),
+    "proportions": (lambda x: x / x.sum(1, keepdims=True), Scale(None, 1.0)),
+    "percent": (lambda x: x / x.sum(1, keepdims=True) * 100, Scale(None, 100.0)),
+    "cpm": (lambda x: x / x.sum(1, keepdims=True) * 1e6, Scale(None, 1e6)),
+    "log": (lambda x: np.log1p(x / x.sum(1, keepdims=True) * 1e4), Scale(math.e, 1e4)),
+    "log2": (lambda x: np.log2(1 + x / x.sum(1, keepdims=True) * 1e4), Scale(2.0, 1e4)),
+    "log10": (lambda x: np.log10(1 + x / x.sum(1, keepdims=True) * 1e4), Scale(10.0, 1e4)),
+    "log of cpm": (lambda x: np.log1p(x / x.sum(1, keepdims=True) * 1e6), Scale(math.e, 1e6)),
+    "log of counts": (np.log1p, Scale(math.e, "own")),
+    "log2 of counts": (lambda x: np.log2(1 + x), Scale(2.0, "own")),
+}
+
+
+def stored(adata, how):
+    """The same cells, stored in one of the ways of `STORED`."""
+    make, _ = STORED[how]
+    return anndata.AnnData(
+        sparse.csr_matrix(make(adata.X.toarray().astype(float))).astype(np.float32), adata.obs, adata.var
+    )
+
+
+@pytest.mark.parametrize("how", STORED)
+def test_however_the_cells_are_stored_the_model_reads_the_same(how, toy, tmp_path):
+    expected = log_normalise(toy.X, COUNTS).toarray()
+    adata = stored(toy, how)
+    data = from_anndata(adata)
+    assert data.scale == STORED[how][1]
+    assert data.scale.unit == PER_CELL
+    close = {"rtol": 2e-5, "atol": 1e-5}
+    np.testing.assert_allclose(log_normalise(data.matrix, data.scale).toarray(), expected, **close)
+    np.testing.assert_allclose(gene_values(data, GENES[3]), expected[:, 3], **close)
+    for form in (sparse.csr_matrix, sparse.csc_matrix, sparse.csr_matrix.toarray):
+        adata.X = form(sparse.csr_matrix(adata.X))
+        adata.write_h5ad(tmp_path / "new.h5ad")
+        with open_cells(tmp_path / "new.h5ad") as cells:
+            blocks = np.concatenate([block for _, block in cells.blocks([3, -1, 0], rows=70)])
+        np.testing.assert_allclose(blocks[:, [0, 2]], expected[:, [3, 0]], **close)
+        assert not blocks[:, 1].any()
+
+
+@pytest.mark.parametrize("base", [2.0, 10.0])
+def test_of_an_unknown_total_only_the_base_is_converted(base):
+    values = sparse.csr_matrix(np.array([[0.5, 0, 2.0]], dtype=np.float32))
+    read = log_normalise(values, Scale(base)).toarray()
+    np.testing.assert_allclose(read, values.toarray() * math.log(base), rtol=1e-6)
+    assert Scale(base).unit == "log(1 + normalised expression)"
+
+
+@given(
+    values=arrays(np.float32, (4, 3), elements=st.floats(0, 8, width=32)),
+    base=st.sampled_from(BASES),
+    total=st.sampled_from([None, "own", 1.0, 1e4, 1e6]),
+)
+def test_conversion_keeps_zeros_precision_and_pattern(values, base, total):
+    matrix = sparse.csr_matrix(values)
+    read = log_normalise(matrix, Scale(base, total))
+    assert read.dtype == np.float32
+    assert np.isfinite(read.data).all()
+    assert np.array_equal(read.indices, matrix.indices)
+    assert (read.data >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("how", "level", "said"),
+    [
+        ("counts", None, ""),
+        ("log", "note", "It is used as it is."),
+        ("log2", "note", "It is brought to natural logarithms of 10,000 per cell."),
+        ("percent", "note", "It is brought to 10,000 per cell and logged."),
+    ],
+)
+def test_how_a_matrix_is_read_is_said_with_the_evidence(how, level, said, toy):
+    data = from_anndata(stored(toy, how))
+    found = [f for f in check_data(data) if f.message.startswith("X ")]
+    assert [(f.level, f.hint) for f in found] == ([(level, said)] if level else [])
+    for finding in found:
+        assert data.verdicts[0].evidence in finding.message
+
+
+def test_a_likely_kind_is_a_doubt_with_a_way_to_say_better(toy):
+    toy.X = sparse.csr_matrix(toy.X.toarray() * np.random.default_rng(0).uniform(0.6, 1, toy.shape).astype(np.float32))
+    data = from_anndata(toy)
+    (found,) = [f for f in check_data(data) if f.message.startswith("X is read as counts (")]
+    assert found.hint == "If that is wrong, choose on the Data page how to read it, or give raw counts."
+    logs = from_anndata(toy, matrix="X as natural logarithms")
+    assert (logs.chosen, logs.kind, logs.scale) == ("X", "log-normalised", Scale(math.e))
+    assert (log_normalise(logs.matrix, logs.scale) != logs.matrix).nnz == 0
+
+
+def test_the_unit_of_a_run_of_an_older_version_is_sure_for_counts_alone():
+    for kind, unit in (("counts", PER_CELL), ("log-normalised", "log(1 + normalised expression)")):
+        assert unit_of({"matrix": "X", "matrices": [{"name": "X", "kind": kind}]}) == unit
+    assert unit_of({"matrix": "X", "matrices": [], "unit": "<b>[x](http://x)"}) == "log(1 + normalised expression)"
 
 
 # --- candidates
@@ -102,7 +209,7 @@ def test_the_expression_of_candidates_is_theirs_normalised_by_all_genes(toy_data
     made = choose_candidates(toy_data, ALL, GenesConfig(exclude=GENES[:5]))
     expression = expression_of(toy_data, made)
     assert expression.shape == (300, made.n_genes)
-    assert (expression != log_normalise(toy_data.matrix, "counts")[:, 5:]).nnz == 0
+    assert (expression != log_normalise(toy_data.matrix, COUNTS)[:, 5:]).nnz == 0
 
 
 def test_included_genes_are_candidates_even_where_nothing_detects_them():

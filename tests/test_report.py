@@ -53,7 +53,7 @@ def test_counts_are_not_spoken_of_where_there_are_none():
 def test_data_in_words_name_matrix_tasks_groups_and_findings():
     text = report.data_as_text(report.describe_data(toy_dataset()))
     assert text.startswith("toy.h5ad: 300 cells × 60 genes, ")
-    assert "\nMatrix used: X\n  X: counts (" in text
+    assert "\nMatrix used: X\n  X: counts, 60 genes (" in text
     assert "\nLikely tasks:\n  cell_type (classification): 4 classes, the smallest with 75 cells\n" in text
     assert "\nLikely groups to hold out:\n  donor (classification): " in text
 

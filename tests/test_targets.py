@@ -92,6 +92,21 @@ def test_cells_without_a_value_are_unlabelled_whatever_the_type(values):
     assert target.counts(N).tolist() == [20, 20]
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        N % 3 * 1.0,
+        np.where(N % 4 == 3, np.nan, N % 4),
+        pd.Categorical(N % 3 * 1.0),
+        pd.array(N % 3 * 1.0, dtype="Float32"),
+        pd.Series(N % 3 * 1.0, dtype=object),
+    ],
+    ids=["float", "with gaps", "category", "Float32", "object"],
+)
+def test_whole_numbers_are_named_without_decimals_whatever_their_type(values):
+    assert classes(values).classes == ("0", "1", "2")
+
+
 def test_classes_with_too_few_cells_are_left_out_and_named():
     target = classes(["a"] * 20 + ["b"] * 4 + ["c"] * 31 + ["d"] + [None] * 4)
     assert target.classes == ("a", "c")

@@ -118,7 +118,8 @@ class GenesConfig(Settings):
     matrix: str = setting(
         "auto",
         label="Expression matrix",
-        help="“auto” takes the first usable of layers/counts, raw.X and X; or name one of them.",
+        help="“auto” takes the best of layers/counts, raw.X and X: counts, else logs, else normalised values; or name one."
+        " Where values mislead, add how to read them, as in “X as counts” or “X as logarithms in base 2”.",
     )
     min_cells_percent: float = setting(
         0.5,

@@ -188,7 +188,7 @@ def choose_panel(
         summary=_summary(data, fitted),
         timing={"training_seconds": trained.seconds},
         versions=runtime.versions(),
-        reference=describe_training(model, problem, order, data.kind),
+        reference=describe_training(model, problem, order, data.kind, data.scale.unit),
     )
     return Chosen(run, problem, trained, fitted, data)
 
@@ -304,7 +304,9 @@ def _summary(data: Dataset, fitted: Design) -> dict[str, object]:
         "genes": data.n_genes,
         "candidate_genes": fitted.candidates.n_genes,
         "matrix": data.chosen,
-        "matrices": [{"name": v.name, "kind": v.kind, "evidence": v.evidence} for v in data.verdicts],
+        "kind": data.kind,
+        "unit": data.scale.unit,
+        "matrices": [{"name": v.name, "kind": v.kind, "evidence": v.evidence, "genes": v.genes} for v in data.verdicts],
         "split": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
         "held_out_groups": list(split.held_out),
         "folds": [{"held_out": list(fold.held_out), "cells": len(fold.test)} for fold in fitted.folds],

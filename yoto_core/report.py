@@ -54,7 +54,8 @@ def describe_data(data: Dataset) -> dict[str, object]:
         "zero_percent": 100 * (1 - data.matrix.nnz / max(1, data.n_cells * data.n_genes)),
         "undetected_genes": int(data.n_genes - len(np.unique(data.matrix.indices))),
         "chosen_matrix": data.chosen,
-        "matrices": [{"name": v.name, "kind": v.kind, "evidence": v.evidence} for v in data.verdicts],
+        "unit": data.scale.unit,
+        "matrices": [{"name": v.name, "kind": v.kind, "genes": v.genes, "evidence": v.evidence} for v in data.verdicts],
         "columns": [
             {
                 "name": c.name, "role": c.role, "kind": c.kind, "reason": c.reason, "levels": c.levels,
@@ -73,7 +74,8 @@ def data_as_text(facts: dict[str, object]) -> str:
         f" {facts['genes_per_cell_median']:,} genes per cell (median), {facts['zero_percent']:.1f} % zeros",
         "",
         f"Matrix used: {facts['chosen_matrix']}",
-        *(f"  {m['name']}: {m['kind']} ({m['evidence']})" for m in facts["matrices"]),
+        *(f"  {m['name']}: {m['kind']}, {m['genes']:,} genes ({m['evidence']})" for m in facts["matrices"]),
+        f"The model reads {facts['unit']}.",
     ]
     for role, title in (("task", "Likely tasks"), ("group", "Likely groups to hold out"), ("neither", "Neither")):
         columns = [c for c in facts["columns"] if c["role"] == role]

@@ -5,6 +5,7 @@ import streamlit as st
 from pages.ui import charts, downloads, explored, messages, state
 from yoto_core import report, verdicts
 from yoto_core.data.genes import FAMILIES
+from yoto_core.data.scales import unit_of
 from yoto_core.explore.profiles import REDUNDANT, Profiles, redundant_pairs
 from yoto_core.explore.sentences import outside_sentence
 from yoto_core.pipeline import Run
@@ -37,10 +38,12 @@ def gene_table(run: Run, profiles: Profiles | None) -> str:
         said = "No gene of the panel has this symbol or id."
         st.info(messages.plain(outside_sentence(profiles, wanted) if profiles else said), icon=":material/search_off:")
     else:
-        columns = [name for name in _columns() if name in table and (whole[name].notna() & (whole[name] != "")).any()]
+        columns = [
+            name for name in _columns(run) if name in table and (whole[name].notna() & (whole[name] != "")).any()
+        ]
         chosen = st.dataframe(
             table, hide_index=True, width="stretch", height=min(38 + 35 * len(table), 460), key="genes",
-            on_select="rerun", selection_mode="single-row", column_config=_columns(), column_order=columns,
+            on_select="rerun", selection_mode="single-row", column_config=_columns(run), column_order=columns,
             alt="The genes of the panel, best first",
         )["selection"]["rows"]  # fmt: skip
     downloads.panel_buttons(run, state.run_folder(), whole)
@@ -173,7 +176,7 @@ def _spread(run: Run, gene: str, task: str) -> None:
     charts.chart(
         lambda theme: violin_figure(table, colors, theme), key=f"violin_{gene}", alt=f"Expression of {gene} by class of {task}",
         table=table, name=f"yoto_{report.file_safe(gene)}_{report.file_safe(task)}",
-        caption="log(1 + transcripts per 10,000), the class with the highest mean first; the line in a shape is its mean.",
+        caption=f"{unit_of(run.summary)}, the class with the highest mean first; the line in a shape is its mean.",
     )  # fmt: skip
 
 
@@ -222,7 +225,7 @@ def _families(names: str) -> str:
     return ", ".join(FAMILIES[name][0] for name in names.split(", ") if name in FAMILIES)
 
 
-def _columns() -> dict[str, object]:
+def _columns(run: Run) -> dict[str, object]:
     """What is shown of each gene, in this order; a column that is empty for all genes is left out."""
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     return {
@@ -232,7 +235,7 @@ def _columns() -> dict[str, object]:
         "best_class": text("Highest in", help="Of the task whose classes explain most of the gene's spread."),
         "tasks": text("Needed for", help="Classes that lose more than chance explains when this gene alone is missing."),
         "best_percent": number("% there", format="%.0f", width=65, help="Cells of that class that express it."),
-        "best_mean": number("Mean there", format="%.2f", width=85, help="Mean of log(1 + transcripts per 10,000)."),
+        "best_mean": number("Mean there", format="%.2f", width=85, help=f"Mean of {unit_of(run.summary)}."),
         "highest_mean": number("Highest mean", format="%.2f", width=95, help="In any class of any task: very high genes crowd an image."),
         "detection": number("% of all", format="%.0f", width=65, help="Training cells that express it."),
         "stability": number("Stability", format="%.2f", width=70, help="Share of subsamples of the training cells from which it is chosen again."),

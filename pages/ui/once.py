@@ -11,6 +11,7 @@ import streamlit as st
 from yoto_core import pipeline
 from yoto_core.config import RunConfig
 from yoto_core.data.reading import Dataset, read_dataset
+from yoto_core.data.scales import Scale
 from yoto_core.pipeline import Design, Run
 from yoto_core.report import describe_data
 from yoto_core.store import library
@@ -27,12 +28,12 @@ def data(key: str, *, matrix: str) -> Dataset:
 
 def facts(found: Dataset) -> dict[str, Any]:
     """What `report.describe_data` says of the data."""
-    return _facts(found.digest, _data=found)
+    return _facts(found.digest, found.scale, _data=found)
 
 
 def design(found: Dataset, config: RunConfig) -> Design:
     """A config on these data (ConfigError where it does not fit)."""
-    return _design(found.digest, config, _data=found)
+    return _design(found.digest, found.scale, config, _data=found)
 
 
 def run(folder: Path) -> Run:
@@ -54,12 +55,12 @@ def _data(path: str, changed: int, matrix: str, name: str) -> Dataset:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _facts(digest: str, *, _data: Dataset) -> dict[str, Any]:
+def _facts(digest: str, scale: Scale, *, _data: Dataset) -> dict[str, Any]:
     return describe_data(_data)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Checking the design …")
-def _design(digest: str, config: RunConfig, *, _data: Dataset) -> Design:
+def _design(digest: str, scale: Scale, config: RunConfig, *, _data: Dataset) -> Design:
     return pipeline.design(_data, config)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
-from pages.ui import charts, downloads, labelling, messages, nav, state
+from pages.ui import charts, downloads, labelling, messages, nav, state, widgets
 from pages.ui.labelling import Question
 from yoto_core.data.genes import unique_names
 from yoto_core.model.calibration import DEFAULT_THRESHOLD, trade_off_sentence
@@ -202,13 +202,9 @@ def _day(row: Row) -> str:
 
 def _matrix(found: Look, cells: str) -> str:
     """Which matrix of the new data is to be read."""
-    usable = ["auto", *(verdict.name for verdict in found.verdicts if verdict.usable)]
-    if len(usable) == 2:
+    if found.chosen.sure and sum(verdict.usable for verdict in found.verdicts) == 1:
         return "auto"
-    return st.selectbox(
-        "Matrix of the new data", usable, key=f"new_matrix_{cells}", persist_state="session",
-        help="auto takes the first usable of layers/counts, raw.X and X.",
-    )  # fmt: skip
+    return widgets.matrix_input("Matrix of the new data", found.verdicts, "auto", key=f"new_matrix_{cells}", keep=True)
 
 
 def _summary(summary: pd.DataFrame) -> None:

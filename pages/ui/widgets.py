@@ -1,11 +1,13 @@
 """Inputs built from the settings themselves: label, help and bounds are the config's own words."""
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar, get_type_hints
 
 import streamlit as st
 
 from yoto_core.config import RunConfig, choices, section_types
+from yoto_core.data.matrices import READINGS, Verdict, parse_choice
 
 T = TypeVar("T")
 
@@ -45,3 +47,28 @@ def advanced_inputs(config: RunConfig, *, key: str) -> RunConfig:
                 values[name] = setting_input(owner, name, getattr(held, name), key=f"{key}_{section}_{name}")
         config = replace(config, **{section: replace(held, **values)})
     return replace(config, seed=setting_input(RunConfig, "seed", config.seed, key=f"{key}_seed"))
+
+
+def matrix_input(label: str, verdicts: Sequence[Verdict], wanted: str, *, key: str, keep: bool = False) -> str:
+    """Which matrix of a file to use and how to read it, in the form that the core takes: “auto”, “X”, “X as counts”.
+
+    With `keep` the choice outlives a change of pages by itself.
+    """
+    kept = "session" if keep else None
+    usable = ["auto", *(verdict.name for verdict in verdicts if verdict.usable)]
+    name, reading = parse_choice(wanted, tuple(verdict.name for verdict in verdicts))
+    left, right = st.columns(2)
+    with left:
+        chosen = st.selectbox(
+            label, usable, index=usable.index(name) if name in usable else 0, key=key, persist_state=kept,
+            help="auto takes the best of layers/counts, raw.X and X: counts, else logs, else normalised values; of two of one"
+            " kind the one with more genes.",
+        )  # fmt: skip
+    readings = ["", *READINGS]
+    with right:
+        asked = st.selectbox(
+            "Read its values as", readings, index=readings.index(reading), key=f"{key}_reading", persist_state=kept,
+            format_func=lambda choice: choice or "what they look like",
+            help="What was found is said in the table, with the evidence. Choose here where you know better.",
+        )  # fmt: skip
+    return f"{chosen} as {asked}" if asked else chosen

@@ -37,16 +37,7 @@ class Finding:
 def check_data(data: Dataset) -> tuple[Finding, ...]:
     """Findings about a data set as it was read."""
     findings = []
-    if data.kind == "normalised":
-        findings.append(
-            Finding(
-                "warning",
-                f"{data.chosen} is normalised but not logged.",
-                "Its logarithm is used; raw counts are better.",
-            )
-        )
-    if data.kind == "log-normalised":
-        findings.append(Finding("note", f"{data.chosen} is already log-normalised and used as it is."))
+    findings += _check_kind(data)
     if data.genes.repeated:
         names = data.genes.repeated
         findings.append(
@@ -73,6 +64,32 @@ def check_data(data: Dataset) -> tuple[Finding, ...]:
     if not any(data.genes.ids):
         findings.append(Finding("note", "The file holds no Ensembl ids.", "Exports carry symbols only."))
     return tuple(findings)
+
+
+CONVERTED = {
+    "counts": "It is scaled to 10,000 per cell and logged.",
+    "log-normalised": "It is brought to natural logarithms of 10,000 per cell.",
+    "normalised": "It is brought to 10,000 per cell and logged.",
+}
+
+
+def _check_kind(data: Dataset) -> list[Finding]:
+    """How the chosen matrix is read, where it is not whole counts."""
+    verdict = next(verdict for verdict in data.verdicts if verdict.name == data.chosen)
+    said = f"{data.chosen} is read as {data.kind} ({verdict.evidence})."
+    if not verdict.sure:
+        other = "If that is wrong, choose on the Data page how to read it, or give raw counts."
+        return [Finding("note" if data.kind == "counts" else "warning", said, other)]
+    if data.kind == "binary":
+        whole = "Choose a matrix of counts or logs where the file has one."
+        return [Finding("warning", f"{data.chosen} only says whether a gene was seen ({verdict.evidence}).", whole)]
+    if data.kind == "counts":
+        return []
+    if data.scale.as_read and data.scale.total is not None:
+        return [Finding("note", said, "It is used as it is.")]
+    if data.scale.total is None:
+        return [Finding("note", said, f"The model reads {data.scale.unit}: raw counts are better.")]
+    return [Finding("note", said, CONVERTED[data.kind])]
 
 
 def check_fit(

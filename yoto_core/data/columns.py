@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from yoto_core.config import TaskKind
+from yoto_core.data.targets import class_names
 
 Role = Literal["task", "group", "neither"]
 
 MAX_CLASSES = 100
-MIN_NUMBERS = 20  # fewer distinct values of a number read as classes
+MIN_NUMBERS = 20  # fewer distinct values of a number are painted as classes
+MIN_QUANTITIES = 5  # fewer distinct values are classes whatever the column is called
 DOMINANT = 0.99
 BINS = 20  # of a number's profile; a profile of classes shows as many of the largest
 
@@ -27,6 +29,13 @@ GROUP_NAME = re.compile(
     r"(_?id|_?name|_?no)?$",
     re.IGNORECASE,
 )
+# Whole words of a name that stand for an amount; a bin or group of one is a class.
+QUANTITY_WORDS = {
+    "age", "time", "timepoint", "timepoints", "pseudotime", "second", "seconds", "minute", "minutes", "min", "hour", "hours",
+    "hr", "hrs", "day", "days", "week", "weeks", "month", "months", "year", "years", "dose", "dosage", "concentration",
+    "score", "weight", "height", "length", "bmi", "distance", "depth", "temperature", "pressure",
+}  # fmt: skip
+CLASS_WORDS = {"group", "bin", "bins", "category", "class", "cluster", "range", "stage", "label"}
 QC_NAME = re.compile(
     r"(n_?genes|n_?counts|n_?umi|n_?features?|nCount|nFeature|total_|log1p_|pct_|percent|size_?factor|doublet|demuxlet"
     r"|scrublet|S_?score|G2M_?score|soma_joinid|observation_joinid|barcode|cell_?id$|index$)",
@@ -55,20 +64,36 @@ def describe_columns(obs: pd.DataFrame) -> tuple[Column, ...]:
     return tuple(sorted(columns, key=lambda c: (("task", "group", "neither").index(c.role), c.rank)))
 
 
-def likely_kind(values: pd.Series) -> TaskKind:
-    """Numbers with many distinct values are predicted as numbers, everything else as classes."""
-    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    if not numeric or values.nunique() <= MIN_NUMBERS:
+def likely_kind(values: pd.Series, name: str = "") -> TaskKind:
+    """Numbers are predicted as numbers where they are fractions, many, or named like a quantity; all else as classes."""
+    if not _is_number(values) or values.nunique() < MIN_QUANTITIES:
         return "classification"
-    whole = pd.api.types.is_integer_dtype(values)
-    return "classification" if whole and values.nunique() <= MAX_CLASSES else "regression"
+    whole = not np.mod(_numbers(values), 1).any()
+    few = values.nunique() <= MAX_CLASSES
+    return "classification" if whole and few and not _names_quantity(name) else "regression"
+
+
+def _is_number(values: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+
+
+def _numbers(values: pd.Series) -> np.ndarray:
+    numbers = np.real(values.dropna().to_numpy()).astype(
+        float
+    )  # real: nothing keeps a file from holding complex numbers
+    return numbers[np.isfinite(numbers)]
+
+
+def _names_quantity(name: str) -> bool:
+    words = {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
+    return bool(words & QUANTITY_WORDS) and not words & CLASS_WORDS
 
 
 def _describe(name: str, values: pd.Series) -> Column:
     counts = values.value_counts()
     counts = counts[counts > 0]
     levels, missing, cells = len(counts), int(values.isna().sum()), int(values.notna().sum())
-    kind = likely_kind(values)
+    kind = likely_kind(values, name)
     smallest = int(counts.min()) if levels and kind == "classification" else 0
 
     def advise(role: Role, reason: str, rank: int = 1_000) -> Column:
@@ -91,24 +116,31 @@ def _describe(name: str, values: pd.Series) -> Column:
     if counts.iloc[0] > DOMINANT * cells:
         return advise("neither", f"{counts.iloc[0] / cells:.1%} of cells share one value")
     rank = next((i for i, pattern in enumerate(TASK_NAMES) if re.match(pattern, name, re.IGNORECASE)), len(TASK_NAMES))
+    return advise("task", _task_reason(values, kind, levels, smallest), rank)
+
+
+def _task_reason(values: pd.Series, kind: TaskKind, levels: int, smallest: int) -> str:
     if kind == "regression":
-        return advise("task", f"numbers from {values.min():g} to {values.max():g}", rank)
-    return advise("task", f"{levels} classes, the smallest with {smallest:,} cell{'s' if smallest != 1 else ''}", rank)
+        taken = f"numbers from {values.min():g} to {values.max():g}, taken as a number"
+        other = "; choose classification on the Design page to predict them as classes"
+        return f"{levels} {taken}{other}" if levels <= MAX_CLASSES else taken
+    reason = f"{levels} classes, the smallest with {smallest:,} cell{'s' if smallest != 1 else ''}"
+    if levels < 3 or not _is_number(values):
+        return reason
+    taken = f"numbers {values.min():g} to {values.max():g}, taken as classes"
+    return f"{reason}: {taken}; choose regression on the Design page to predict a number"
 
 
 def _profile(values: pd.Series, kind: TaskKind) -> tuple[int, ...]:
     if kind == "classification":
         counts = values.value_counts().head(BINS)
         return tuple(int(count) for count in counts if count > 0)
-    numbers = np.real(values.dropna().to_numpy())  # real: nothing keeps a file from holding complex numbers
-    numbers = numbers.astype(float)
-    return tuple(int(count) for count in np.histogram(numbers[np.isfinite(numbers)], BINS)[0])
+    return tuple(int(count) for count in np.histogram(_numbers(values), BINS)[0])
 
 
 def values_to_paint(column: pd.Series) -> pd.Series:
     """A column as a map shows it: numbers with many values stay numbers (float), all else becomes text; gaps stay gaps."""
     column = column.reset_index(drop=True)
-    is_number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    if is_number and column.nunique() > MIN_NUMBERS:
+    if _is_number(column) and column.nunique() > MIN_NUMBERS:
         return column.astype(float)
-    return column.astype(object).where(column.notna(), None).map(lambda value: None if value is None else str(value))
+    return class_names(column)

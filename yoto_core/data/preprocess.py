@@ -10,11 +10,10 @@ from scipy import sparse
 
 from yoto_core.config import GenesConfig
 from yoto_core.data.genes import FAMILIES, families_of, match_genes
-from yoto_core.data.matrices import MatrixKind
 from yoto_core.data.reading import Dataset
+from yoto_core.data.scales import Scale, factors, logged, unlogged
 from yoto_core.errors import ConfigError
 
-TARGET_SUM = 10_000.0  # transcripts per cell after scaling; scanpy's and Seurat's habit
 MIN_CELLS = 3
 
 
@@ -74,21 +73,18 @@ def choose_candidates(data: Dataset, training_cells: np.ndarray, config: GenesCo
 
 def expression_of(data: Dataset, candidates: Candidates) -> sparse.csr_matrix:
     """(cells, candidates) float32: what the model and every rival read."""
-    return log_normalise(data.matrix, data.kind)[:, candidates.genes]
+    return log_normalise(data.matrix, data.scale)[:, candidates.genes]
 
 
-def log_normalise(matrix: sparse.csr_matrix, kind: MatrixKind) -> sparse.csr_matrix:
-    """log(1 + transcripts per 10,000) of counts (cells × genes); values already scaled or logged skip those steps.
+def log_normalise(matrix: sparse.csr_matrix, scale: Scale) -> sparse.csr_matrix:
+    """log(1 + transcripts per 10,000) of stored values (cells × genes), or as near to it as their scale lets one come.
 
-    The result shares its pattern of non-zeros with `matrix`, so it costs half a copy.
+    The result shares its pattern of non-zeros with `matrix`, and its values too where they are stored as wanted.
     """
-    values = matrix.data
-    if kind == "counts":
-        totals = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
-        scale = np.divide(TARGET_SUM, totals, out=np.zeros_like(totals), where=totals > 0)
-        values = values * np.repeat(scale, np.diff(matrix.indptr)).astype(np.float32)
-    if kind != "log-normalised":
-        values = np.log1p(values)
+    factor = factors(_totals(matrix, scale), scale)
+    if isinstance(factor, np.ndarray):
+        factor = np.repeat(factor, np.diff(matrix.indptr)).astype(np.float32)
+    values = logged(unlogged(matrix.data, scale), factor, scale)
     return sparse.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
@@ -97,11 +93,16 @@ def gene_values(data: Dataset, name: str) -> np.ndarray | None:
     found = match_genes([name], data.genes).found
     if not found:
         return None
-    values = data.matrix[:, found[0]].toarray().ravel().astype(np.float64)
-    if data.kind == "counts":
-        totals = np.asarray(data.matrix.sum(axis=1), dtype=np.float64).ravel()
-        values *= np.divide(TARGET_SUM, totals, out=np.zeros_like(totals), where=totals > 0)
-    return values if data.kind == "log-normalised" else np.log1p(values)
+    values = unlogged(data.matrix[:, found[0]].toarray().ravel().astype(np.float64), data.scale)
+    return logged(values, factors(_totals(data.matrix, data.scale), data.scale), data.scale)
+
+
+def _totals(matrix: sparse.csr_matrix, scale: Scale) -> np.ndarray:
+    """(cells,) sum over all genes before any logarithm, where every cell has its own; () where it is not asked for."""
+    if scale.total != "own":
+        return np.empty(0)
+    linear = sparse.csr_matrix((unlogged(matrix.data, scale), matrix.indices, matrix.indptr), shape=matrix.shape)
+    return np.asarray(linear.sum(axis=1), dtype=np.float64).ravel()
 
 
 def _listed(data: Dataset, names: tuple[str, ...], verb: str) -> tuple[int, ...]:

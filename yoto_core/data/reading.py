@@ -19,7 +19,9 @@ from anndata.io import read_elem
 from scipy import sparse
 
 from yoto_core.data.genes import GeneNames, name_genes, unique_names
-from yoto_core.data.matrices import MatrixKind, Verdict, choose, classify, sample_values
+from yoto_core.data.matrices import MatrixKind, Verdict, choose, classify
+from yoto_core.data.scales import Scale
+from yoto_core.data.whole_cells import sample_cells
 from yoto_core.errors import DataError, YotoError, limit_of
 
 DENSE_ROWS = 2_000
@@ -34,6 +36,7 @@ class Dataset:
     name: str
     matrix: sparse.csr_matrix = field(repr=False)  # (cells, genes) float32, as in the file
     kind: MatrixKind
+    scale: Scale  # of the values in `matrix`
     obs: pd.DataFrame = field(repr=False)  # (cells, columns), index: cell names
     genes: GeneNames = field(repr=False)
     chosen: str  # name of the matrix that was read
@@ -70,7 +73,7 @@ def read_dataset(path: str | Path, *, matrix: str = "auto", name: str = "") -> D
 
     Args:
         path: The file; it is recognised by its content, not its ending.
-        matrix: "auto", "X", "raw.X" or "layers/<name>".
+        matrix: "auto", "X", "raw.X" or "layers/<name>", and how to read it where its values mislead: "X as counts".
         name: What to call the data; the file's name where empty.
 
     Raises:
@@ -156,8 +159,9 @@ def _look(found: Mapping[str, tuple[Any, pd.DataFrame]], *, obs: pd.DataFrame, w
     if not any(len(var) for _, var in found.values()):
         raise DataError(f"{name} holds 0 genes.", hint="Check the filter that made it.")
     order = sorted(found, key=lambda key: (key != "layers/counts", key != "raw.X", key != "X", key))
-    verdicts = tuple(classify(key, sample_values(found[key][0])) for key in order)
+    verdicts = tuple(classify(key, sample_cells(found[key][0]), genes=len(found[key][1])) for key in order)
     chosen = choose(verdicts, wanted)
+    verdicts = tuple(chosen if verdict.name == chosen.name else verdict for verdict in verdicts)
     values, var = found[chosen.name]
     shape = values.attrs.get("shape") if isinstance(values, h5py.Group) else values.shape
     if shape is not None and tuple(shape) != (len(obs), len(var)):
@@ -184,6 +188,7 @@ def _whole(held: Contents) -> Dataset:
         name=held.name,
         matrix=matrix,
         kind=held.chosen.kind,
+        scale=held.chosen.scale,
         obs=held.obs,
         genes=held.genes,
         chosen=held.chosen.name,

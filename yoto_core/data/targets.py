@@ -62,6 +62,30 @@ def encode_target(obs: pd.DataFrame, task: TaskConfig, *, min_class_cells: int) 
     return _encode_classes(column, task, min_class_cells)
 
 
+def class_names(column: pd.Series) -> pd.Series:
+    """Labels as text (object, None where there is none); where all decimals are whole numbers, as in 0.0, they are named “0”."""
+    values = column.astype(object).where(column.notna(), None)
+    whole = all(value.is_integer() for value in values.unique() if isinstance(value, float | np.floating))
+
+    def name(value: object) -> str | None:
+        if value is None:
+            return None
+        return str(int(value)) if whole and isinstance(value, float | np.floating) else str(value)
+
+    return values.map(name)
+
+
+def class_codes(names: pd.Series, classes: tuple[str, ...]) -> np.ndarray:
+    """(cells,) the place of each label among the classes of a model, UNLABELLED where it has none.
+
+    What one file calls 0 and another 0.0 is one class, unless the model tells them apart.
+    """
+    known = pd.Index(classes)
+    codes = known.get_indexer(names)
+    other = names.map(lambda name: f"{name}.0" if not str(name).endswith(".0") else str(name).removesuffix(".0"))
+    return np.where(codes == UNLABELLED, known.get_indexer(other), codes)
+
+
 def without_unseen(target: Target, training_cells: np.ndarray) -> Target:
     """Leave out classes that no training cell carries: a model cannot name what it never saw.
 
@@ -105,7 +129,7 @@ def _encode_numbers(column: pd.Series, task: TaskConfig) -> Target:
 
 
 def _encode_classes(column: pd.Series, task: TaskConfig, min_class_cells: int) -> Target:
-    names = column.astype(object).where(column.notna(), None).map(lambda value: None if value is None else str(value))
+    names = class_names(column)
     classes = tuple(sorted(names.dropna().unique()))
     codes = pd.Categorical(names, categories=list(classes)).codes.astype(np.int64)
     target = Target(task.obs, "classification", task.weight, classes, codes)

@@ -1,6 +1,7 @@
 """What there is to know about each gene of a panel: where it is expressed, what it shares with others, what could replace it.
 
-Everything is described on training cells, as the panel's reasons are. Expression is log(1 + transcripts per 10,000).
+Everything is described on training cells, as the panel's reasons are. Expression is log-normalised, in the unit that the
+run's summary names (`scales.unit_of`).
 """
 
 from dataclasses import dataclass, field

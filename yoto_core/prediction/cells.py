@@ -18,18 +18,18 @@ from scipy import sparse
 
 from yoto_core.data.genes import GeneNames
 from yoto_core.data.matrices import Verdict
-from yoto_core.data.preprocess import TARGET_SUM
 from yoto_core.data.reading import Contents, Dataset, damaged, from_anndata, h5ad_contents, read_dataset
+from yoto_core.data.scales import Scale, factors, logged, unlogged
 from yoto_core.errors import DataError
 
 ROWS = 8_192  # cells labelled at once: larger blocks are slower, as their memory is never used again
 DENSE_VALUES = 1 << 25  # values of a dense matrix read at once: 128 MB
-Block = tuple[np.ndarray, np.ndarray]  # (B, K) values of the wanted genes, (B,) total over all genes
+Block = tuple[np.ndarray, np.ndarray]  # (B, K) unlogged values of the wanted genes, (B,) total over all genes
 
 
 @dataclass(frozen=True)
 class Cells:
-    """New cells; `read(start, stop, places)` gives their stored values at these genes, and each cell's total."""
+    """New cells; `read(start, stop, places)` gives their values at these genes, any logarithm undone, and each cell's total."""
 
     name: str
     obs: pd.DataFrame = field(repr=False)
@@ -43,9 +43,9 @@ class Cells:
         wanted = np.asarray(places)
         for start in range(0, len(self.obs), rows):
             values, total = self.read(start, min(start + rows, len(self.obs)), wanted)
-            if self.chosen.kind == "counts":
-                values *= np.divide(TARGET_SUM, total, out=np.zeros_like(total), where=total > 0)[:, None]
-            yield start, values if self.chosen.kind == "log-normalised" else np.log1p(values, out=values)
+            factor = factors(total, self.chosen.scale)
+            factor = factor[:, None] if isinstance(factor, np.ndarray) else factor
+            yield start, logged(values, factor, self.chosen.scale, out=values)
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def cells_of(data: Dataset) -> Cells:
 
     def read(start: int, stop: int, places: np.ndarray) -> Block:
         rows = data.matrix[start:stop]
-        return _pick(rows.data, rows.indices, rows.indptr, places, data.n_genes)
+        return _pick(unlogged(rows.data, data.scale), rows.indices, rows.indptr, places, data.n_genes)
 
     chosen = next(verdict for verdict in data.verdicts if verdict.name == data.chosen)
     return Cells(data.name, data.obs, data.genes, chosen, data.verdicts, read)
@@ -99,7 +99,9 @@ def _mended(name: str) -> Iterator[None]:
 
 def _streamed(held: Contents) -> Cells:
     values = held.values
-    read = _dense_reader(values) if isinstance(values, h5py.Dataset) else _csr_reader(values, len(held.genes.symbols))
+    scale, n_genes = held.chosen.scale, len(held.genes.symbols)
+    dense = isinstance(values, h5py.Dataset)
+    read = _dense_reader(values, scale) if dense else _csr_reader(values, n_genes, scale)
 
     def checked(start: int, stop: int, places: np.ndarray) -> Block:
         with _mended(held.name):
@@ -114,13 +116,13 @@ def _streamed(held: Contents) -> Cells:
     return Cells(held.name, held.obs, held.genes, held.chosen, held.verdicts, checked)
 
 
-def _dense_reader(values: h5py.Dataset) -> Callable[[int, int, np.ndarray], Block]:
+def _dense_reader(values: h5py.Dataset, scale: Scale) -> Callable[[int, int, np.ndarray], Block]:
     rows = max(1, DENSE_VALUES // values.shape[1])
 
     def read(start: int, stop: int, places: np.ndarray) -> Block:
         block, total = np.empty((stop - start, len(places)), np.float32), np.empty(stop - start, np.float32)
         for at in range(start, stop, rows):
-            part = np.asarray(values[at : min(at + rows, stop)], dtype=np.float32)
+            part = unlogged(np.asarray(values[at : min(at + rows, stop)], dtype=np.float32), scale)
             here = slice(at - start, at - start + len(part))
             block[here], total[here] = part[:, np.maximum(places, 0)], part.sum(1)
         block[:, places < 0] = 0.0
@@ -129,14 +131,14 @@ def _dense_reader(values: h5py.Dataset) -> Callable[[int, int, np.ndarray], Bloc
     return read
 
 
-def _csr_reader(values: h5py.Group, n_genes: int) -> Callable[[int, int, np.ndarray], Block]:
+def _csr_reader(values: h5py.Group, n_genes: int, scale: Scale) -> Callable[[int, int, np.ndarray], Block]:
     pointers = values["indptr"][:]
     if (np.diff(pointers) < 0).any() or pointers[0] < 0 or pointers[-1] > values["data"].shape[0]:
         raise ValueError("row pointers leave the matrix")
 
     def read(start: int, stop: int, places: np.ndarray) -> Block:
         here = slice(int(pointers[start]), int(pointers[stop]))
-        data, indices = values["data"][here].astype(np.float32, copy=False), values["indices"][here]
+        data, indices = unlogged(values["data"][here].astype(np.float32, copy=False), scale), values["indices"][here]
         if indices.size and (indices.max() >= n_genes or indices.min() < 0):
             raise ValueError("a column points outside the matrix")
         return _pick(data, indices, pointers[start : stop + 1] - pointers[start], places, n_genes)

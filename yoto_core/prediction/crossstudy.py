@@ -9,7 +9,7 @@ import pandas as pd
 
 from yoto_core import runtime
 from yoto_core.data.checks import Finding
-from yoto_core.data.targets import UNLABELLED, Target
+from yoto_core.data.targets import UNLABELLED, Target, class_codes, class_names
 from yoto_core.errors import DataError
 from yoto_core.model.network import Head
 from yoto_core.model.panel_model import PanelModel
@@ -124,8 +124,8 @@ def _target(head: Head, column: pd.Series, name: str) -> tuple[Target, list[Find
                 f"Column “{name}” holds no numbers to compare {head.task} with.", hint="Name another column."
             )
         return Target(head.task, "regression", 1.0, (), np.where(np.isfinite(numbers), numbers, np.nan)), []
-    names = column.astype(object).where(column.notna(), None).map(lambda value: None if value is None else str(value))
-    codes = pd.Index(head.classes).get_indexer(names)  # -1, UNLABELLED, for what the model does not know
+    names = class_names(column)
+    codes = class_codes(names, head.classes)
     strange = names[(codes == UNLABELLED) & names.notna().to_numpy()]
     if (codes != UNLABELLED).sum() < 2:
         raise DataError(

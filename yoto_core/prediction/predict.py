@@ -10,6 +10,7 @@ from anndata import AnnData
 
 from yoto_core.data.checks import Finding
 from yoto_core.data.matrices import Verdict
+from yoto_core.data.scales import PER_CELL
 from yoto_core.evaluation.reference import MAX_CELLS, Reference
 from yoto_core.model.calibration import DEFAULT_THRESHOLD
 from yoto_core.model.panel_model import PanelModel, Prediction
@@ -18,7 +19,12 @@ from yoto_core.prediction.matching import Matching, averaged_findings, match_pan
 from yoto_core.prediction.shift import Shift, compare_cells
 from yoto_core.progress import OnProgress, Progress, silent
 
-KINDS = {"counts": "counts", "log-normalised": "log-normalised values", "normalised": "values that were not logged"}
+KINDS = {
+    "counts": "counts",
+    "log-normalised": "log-normalised values",
+    "normalised": "normalised values that were not logged",
+    "binary": "whether a gene was seen",
+}
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,7 @@ def _label(
     shift = None
     if reference is not None:
         raw = np.concatenate(sample)
-        shift = compare_cells(model, reference, raw, absent=matching.absent, name=cells.name)
+        shift = compare_cells(model, reference, raw, cells.chosen.scale.unit, absent=matching.absent, name=cells.name)
         findings += shift.findings
     return Labelled(
         cells.name,
@@ -179,17 +185,23 @@ def _table(answers: Sequence[Prediction], threshold: float) -> pd.DataFrame:
 
 
 def _kind_findings(cells: Cells, reference: Reference | None) -> list[Finding]:
-    """Counts where logs were expected, and the reverse."""
-    kind = cells.chosen.kind
-    if reference is None or kind == reference.kind:
-        return []
-    done = {
-        "counts": "They are normalised to 10,000 per cell and logged here; check that the training data were scaled alike.",
-        "log-normalised": "They are used as they are; give counts if the file holds them.",
-        "normalised": "Their logarithm is taken; give counts if the file holds them.",
-    }[kind]
-    found = f"{cells.chosen.name} of {cells.name} holds {KINDS[kind]}, but the model was trained on {KINDS[reference.kind]}."
-    return [Finding("warning", found, done)]
+    """How values of another kind than the training data's are read; a doubt wherever the kind was not sure."""
+    chosen, findings = cells.chosen, []
+    if not chosen.sure:
+        said = f"{chosen.name} of {cells.name} is read as {KINDS[chosen.kind]} ({chosen.evidence})."
+        hint = f"If that is wrong, say how to read it, as in “{chosen.name} as counts”."
+        findings.append(Finding("note" if chosen.kind == "counts" else "warning", said, hint))
+    if reference is None or (chosen.kind == reference.kind and chosen.scale.unit == reference.unit):
+        return findings
+    here, there = KINDS[chosen.kind], KINDS[reference.kind]
+    if chosen.scale.unit == reference.unit:
+        done = f"Both are read as {reference.unit}."
+    else:
+        here, there = f"{here} (read as {chosen.scale.unit})", f"{there} (read as {reference.unit})"
+        done = "Give counts of all genes if the file holds them, and trust the labels less."
+    found = f"{chosen.name} of {cells.name} holds {here}, but the model was trained on {there}."
+    level = "note" if chosen.scale.unit == reference.unit == PER_CELL else "warning"
+    return [*findings, Finding(level, found, done)]
 
 
 def _blank_findings(name: str, blank: int) -> list[Finding]:

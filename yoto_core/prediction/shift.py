@@ -30,9 +30,9 @@ class Shift:
 
 
 def compare_cells(
-    model: PanelModel, reference: Reference, raw_BK: np.ndarray, *, absent: Sequence[int] = (), name: str
+    model: PanelModel, reference: Reference, raw_BK: np.ndarray, unit: str, *, absent: Sequence[int] = (), name: str
 ) -> Shift:
-    """Hold (a sample of) new log-normalised cells × panel genes against the training cells."""
+    """Hold (a sample of) new log-normalised cells × panel genes, in that unit, against the training cells."""
     there = np.setdiff1d(np.arange(len(model.genes)), absent)
     formed, seen = model.formed(raw_BK, absent=absent), (raw_BK > 0)[:, there].sum(1)
     table = pd.DataFrame(
@@ -58,12 +58,12 @@ def compare_cells(
         f"{out:.1%} of {len(raw_BK):,} new cells are out of the training range (about {2 * RARE:.0f} % are expected); the"
         f" gene that moved most is {worst['gene']}, by {number_text(worst['shift'], 1, signed=True)} training standard deviations."
     )
-    findings = _findings(reference, raw_BK, model, out, name)
+    findings = _findings(reference, raw_BK, unit, model, out, name)
     return Shift(table, len(raw_BK), out, sentence, findings)
 
 
 def _findings(
-    reference: Reference, raw_BK: np.ndarray, model: PanelModel, out: float, name: str
+    reference: Reference, raw_BK: np.ndarray, unit: str, model: PanelModel, out: float, name: str
 ) -> tuple[Finding, ...]:
     found = []
     if out > MANY_OUT:
@@ -75,7 +75,10 @@ def _findings(
             )
         )
     if model.normalize == "all genes":
-        share = float(np.median(panel_share(raw_BK)))
+        shares = panel_share(raw_BK, unit)
+        if shares is None or reference.share is None:  # a share of an unknown total is not known
+            return tuple(found)
+        share = float(np.median(shares))
         low, middle, high = reference.share
         if not low <= share <= high:
             found.append(

@@ -4,13 +4,13 @@ import re
 
 import pandas as pd
 
+from yoto_core.data.scales import PER_CELL, UNKNOWN, known_unit
 from yoto_core.prediction.matching import SMALLEST_SHARE
 from yoto_core.scores.metrics import HEADLINE
 from yoto_core.store.saved import SavedModel
 from yoto_core.words import number_text
 
 FORMS = {
-    "all genes": "log-normalised values, log(1 + transcripts per 10,000 of all genes of the data)",
     "panel": "log-normalised values, scaled over the panel's genes alone",
     "binary": "whether a gene was seen or not",
 }
@@ -46,7 +46,7 @@ def model_card(saved: SavedModel) -> str:
         "",
         "## Panel",
         "",
-        f"Input: {FORMS[model.normalize]}, of these genes:",
+        f"Input: {_form(saved)}, of these genes:",
         "",
         "| rank | gene | Ensembl id |",
     ]
@@ -72,8 +72,16 @@ def origin(saved: SavedModel) -> str:
     tasks = ", ".join(head.task for head in model.heads)
     return (
         f"{len(model.genes):,} genes for {tasks}, made from {about.get('data', 'unknown data')}"
-        f" ({about.get('cells', 0):,} cells). It reads {FORMS[model.normalize]}."
+        f" ({about.get('cells', 0):,} cells). It reads {_form(saved)}."
     )
+
+
+def _form(saved: SavedModel) -> str:
+    """What the model reads of each gene."""
+    older = saved.reference.unit if saved.reference else UNKNOWN  # what files of older versions give away
+    unit = known_unit(saved.about.get("unit", older))
+    over = f"{unit} of all genes of the data" if unit == PER_CELL else unit
+    return FORMS.get(saved.model.normalize, f"log-normalised values, {over}")
 
 
 def literal(text: object) -> str:

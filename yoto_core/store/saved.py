@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 from anndata import AnnData
 
+from yoto_core.data.scales import unit_of
 from yoto_core.evaluation.losses import missing_sentence
 from yoto_core.evaluation.reference import Reference
 from yoto_core.model.calibration import DEFAULT_THRESHOLD, trade_off
@@ -97,6 +98,7 @@ def saved_model(run: Run) -> SavedModel:
         "genes": summary["genes"],
         "candidate_genes": summary["candidate_genes"],
         "matrix": summary["matrix"],
+        "unit": unit_of(summary),
         "split": summary["split"],
         "group": run.config.split.group,
         "held_out_groups": summary["held_out_groups"],
