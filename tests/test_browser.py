@@ -463,7 +463,7 @@ def test_text_from_files_is_never_rendered(page, server, home, tmp_path):
         visit(page, f"{server.url}/{place if place != 'data' else ''}?run={folder.name}&cells={cells}")
         title(page, heading)
         if place == "predict":
-            page.get_by_text("Can its certainty be believed on the new cells?").wait_for()
+            page.get_by_text("Is it calibrated on the new cells?").wait_for()
         if place == "metrics":
             page.locator(".js-plotly-plot").last.wait_for()
         assert page.evaluate("window.hacked") is None

@@ -10,6 +10,7 @@ from tests.shared_runs import finished, save, toy_dataset
 from yoto_core.errors import DataError
 from yoto_core.files import read_json, write_json
 from yoto_core.store import export
+from yoto_core.store.saved import saved_model
 
 
 def test_the_file_holds_the_stored_values_of_the_panel_genes_in_panel_order(tmp_path):
@@ -95,3 +96,20 @@ def test_a_task_with_a_slash_in_its_name_becomes_a_column_not_a_folder(tmp_path)
     make_toy(cells=4).write_h5ad(tmp_path / "new.h5ad")
     export.write_predictions(tmp_path / "out.h5ad", pd.DataFrame({"a/b": [1.0, 2, 3, 4]}), tmp_path / "new.h5ad")
     assert list(anndata.read_h5ad(tmp_path / "out.h5ad").obs["yoto a_b"]) == [1, 2, 3, 4]
+
+
+def test_a_panel_designed_with_the_defaults_labels_its_own_cells_cut_down_to_the_panel(tmp_path):
+    # The file is what a targeted assay gives: the panel's genes and no others.
+    run = finished()
+    path = tmp_path / "panel.h5ad"
+    path.write_bytes(export.panel_h5ad(run, save(run)))
+    saved = saved_model(run)
+    cut, whole = saved.label(path), saved.label(make_toy())
+    assert (cut.table["cell_type"] == whole.table["cell_type"]).mean() > 0.99
+    assert cut.shift.out_of_range < 0.10
+    assert not [finding for finding in cut.findings if finding.level == "warning"]
+    held_out = run.evaluation.predictions.set_index("cell_index")
+    right = cut.table["cell_type"].astype(str).to_numpy()[held_out.index] == held_out["cell_type true"].to_numpy()
+    assert right.mean() == pytest.approx(
+        (held_out["cell_type predicted"] == held_out["cell_type true"]).mean(), abs=0.02
+    )

@@ -350,6 +350,34 @@ def test_a_file_cut_short_is_refused(tmp_path):
         list(cells.blocks([0]))
 
 
+# --- intervals of scores on new cells
+
+
+def judged_with(found, adata, group):
+    return judge(found.run.model, labelled(found, adata), {"cell_type": "cell_type"}, group=group)
+
+
+@pytest.mark.parametrize(("donors", "interval"), [(4, False), (8, True)])
+def test_scores_of_new_cells_are_resampled_by_donor_where_training_held_out_donors(plain, donors, interval):
+    new = make_toy(cells=200, seed=8)
+    new.obs["donor"] = [f"N{i % donors}" for i in range(200)]
+    found = judged_with(plain, new, "donor")
+    assert set(found.scores["groups"]) == {donors}
+    assert found.scores.set_index("metric")["low"].notna()["macro_f1"] == interval
+    assert not found.findings
+
+
+def test_new_cells_without_donors_get_no_interval_where_training_held_out_donors(plain):
+    new = make_toy(cells=200, seed=8)
+    del new.obs["donor"]
+    found = judged_with(plain, new, "donor")
+    assert found.scores["low"].isna().all()
+    assert [finding.message for finding in found.findings] == [
+        "AnnData has no obs column “donor”, whose groups were held out in training."
+    ]
+    assert set(judged_with(plain, new, "").scores["groups"]) == {0}
+
+
 # --- answers
 
 

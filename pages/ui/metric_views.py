@@ -84,13 +84,13 @@ def sizes(run: Run, task: TaskConfig) -> None:
 
 
 def classes(run: Run, task: TaskConfig) -> None:
-    """Every class's recall and precision, the worst first, and what is mistaken for what."""
+    """Every class's recall and precision, the worst first, and the confusion matrix."""
     counts, name = run.evaluation.confusion[task.obs], report.file_safe(task.obs)
     st.subheader("Class by class", anchor=False)
     for sentence in mistake_sentences(counts):
         st.text(sentence)
     _class_table(run, task, name)
-    st.subheader("What is mistaken for what", anchor=False)
+    st.subheader("Confusion matrix", anchor=False)
     kind = st.segmented_control("Numbers", ["Shares", "Counts"], default="Shares", required=True, key="confusion_kind")
     ordered = by_similarity(counts)
     shares = confusion_table(ordered)

@@ -18,7 +18,7 @@ from yoto_core.prediction.crossstudy import CrossStudy, classes_side_by_side, co
 from yoto_core.prediction.predict import Labelled
 from yoto_core.report import METRIC_LABELS, file_safe, interval_texts, mistake_texts
 from yoto_core.store.saved import SavedModel
-from yoto_core.words import without_minus_zero
+from yoto_core.words import group_words, sentence_case, without_minus_zero
 
 NONE = ""
 
@@ -51,6 +51,12 @@ def _scores(saved: SavedModel, judged: CrossStudy, task: str, name: str) -> None
     table = scores_side_by_side(saved.scores, judged.scores).drop(columns="task").replace({"metric": METRIC_LABELS})
     three = {"held-out value": "Held-out cells", "new value": "New cells", "change": "Change"}
     counts = {"held-out cells": "Cells held out", "new cells": "Cells new"}
+    many = group_words(str(saved.about.get("group") or ""))[1]
+    counts |= {
+        f"{part} groups": f"{sentence_case(many)} {said}"
+        for part, said in (("held-out", "held out"), ("new", "new"))
+        if table[f"{part} groups"].fillna(0).any()
+    }
     intervals = {part: interval_texts(table[f"{part} low"], table[f"{part} high"]) for part in ("held-out", "new")}
     st.dataframe(
         table.assign(
@@ -102,12 +108,15 @@ def _classes(saved: SavedModel, judged: CrossStudy, task: str, name: str) -> Non
 
 
 def _confusion(saved: SavedModel, judged: CrossStudy, task: str, name: str) -> None:
-    st.markdown("**What is mistaken for what**")
+    st.markdown("**Confusion matrix**")
     kind = st.segmented_control(
         "Numbers", ["Shares", "Counts"], default="Shares", required=True, key="new_confusion_kind"
     )
     parts = {"Held-out cells": saved.confusion.get(task), "New cells": judged.confusion[task]}
     parts = {title: counts for title, counts in parts.items() if counts is not None}
+    # A cross-validation may have judged a class that the model shown has never seen.
+    classes = list(dict.fromkeys(name for counts in parts.values() for name in counts))
+    parts = {title: counts.reindex(classes, columns=classes, fill_value=0) for title, counts in parts.items()}
     order = list(by_similarity(sum(parts.values())).index)
     for place, (title, counts) in zip(st.columns(len(parts), gap="large"), parts.items(), strict=True):
         with place:
@@ -128,7 +137,7 @@ def _confused(shares: pd.DataFrame, counted: pd.DataFrame | None, theme: Theme) 
 
 
 def _certainty(judged: CrossStudy, task: str, threshold: float, name: str) -> None:
-    st.markdown("**Can its certainty be believed on the new cells?**")
+    st.markdown("**Is it calibrated on the new cells?**")
     table = calibration_table(judged.predictions, task)
     st.text(calibration_sentence(table))
     st.text(trade_off_sentence(trade_off(judged.predictions, task), threshold, cells="the new cells"))

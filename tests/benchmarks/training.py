@@ -1,12 +1,11 @@
-"""What one training gives: its cost per step, prefixes against panels trained for their size, stability, shared tasks.
+"""What one training gives: its cost per step, prefixes against panels trained for their size, shared tasks.
 
-    python -W ignore -m tests.benchmarks.training FOLDER [cost] [prefix] [stability] [tasks]
+    python -W ignore -m tests.benchmarks.training FOLDER [cost] [prefix] [tasks]
 
-FOLDER holds the .h5ad files of tests/benchmarks/quality.py. Without a name all four tables are printed. Scores are macro-F1,
-mean of the three independent classifiers on held-out cells.
+FOLDER holds the .h5ad files of tests/benchmarks/quality.py. Without a name all three tables are printed. Scores are macro-F1 of
+a logistic regression trained on the panel, on held-out cells.
 """
 
-import itertools
 import sys
 import time
 from dataclasses import replace
@@ -18,17 +17,13 @@ from anndata import AnnData
 from scipy import sparse
 
 from tests.benchmarks.machine import describe_machine
-from yoto_core import pipeline
+from tests.benchmarks.panels import headline_score, problem_of
 from yoto_core.config import RunConfig, SelectorConfig, TaskConfig
-from yoto_core.data.preprocess import expression_of
 from yoto_core.data.problem import Problem
-from yoto_core.data.reading import Dataset, from_anndata, read_dataset
-from yoto_core.data.targets import Target
-from yoto_core.evaluation.evaluator import Evaluator
+from yoto_core.data.reading import from_anndata, read_dataset
 from yoto_core.model.training import TrainResult, train
 from yoto_core.progress import Progress, never, silent
 from yoto_core.scores import metrics
-from yoto_core.scores.judges import JUDGES
 
 KANG = "kang2018_pbmc_ifnb_2800.h5ad"
 SETS = ((KANG, "cell_type"), ("zeisel2015_mouse_cortex_1814.h5ad", "cell_type"))
@@ -41,12 +36,6 @@ PAIRS = (
 HIDDEN_SHARE = 0.7  # of the second task's labels
 
 
-def problem_of(data: Dataset, config: RunConfig) -> Problem:
-    """What training reads."""
-    fitted = pipeline.design(data, config)
-    return Problem(expression_of(data, fitted.candidates), fitted.candidates, fitted.targets, fitted.split)
-
-
 def config_of(*labels: str, k: int, seed: int = 0) -> RunConfig:
     """The default on these labels."""
     tasks = tuple(TaskConfig(obs=label) for label in labels)
@@ -56,15 +45,6 @@ def config_of(*labels: str, k: int, seed: int = 0) -> RunConfig:
 def run(problem: Problem, config: RunConfig) -> TrainResult:
     """One training, silent."""
     return train(problem, config, on_progress=silent, should_stop=never)
-
-
-def score(problem: Problem, config: RunConfig, target: Target, genes: np.ndarray) -> float:
-    """Macro-F1 of a panel, mean of the three classifiers."""
-    evaluator = Evaluator(problem, config)
-    train_x, train_y = evaluator.learning.labelled(target)
-    train_x, test_x = train_x[:, genes].toarray(), evaluator.held_out[:, genes].toarray()
-    answers = [judge.answer(target, train_x, train_y, test_x, seed=0) for judge in JUDGES]
-    return float(np.mean([metrics.headline(target, problem.split.test, answer) for answer in answers]))
 
 
 def cost(_folder: Path) -> None:
@@ -105,7 +85,7 @@ def prefix(folder: Path) -> None:
             order = run(problem, long).order
             for k in (8, 16, 32):
                 trained = run(problem, config_of(label, k=k, seed=seed)).order[:k]
-                pair = [score(problem, long, problem.targets[0], genes) for genes in (order[:k], trained)]
+                pair = [headline_score(problem, long, problem.targets[0], genes) for genes in (order[:k], trained)]
                 differences.append(pair[0] - pair[1])
                 print(
                     f"| {name.partition('.')[0]} seed {seed} | {k} | {pair[0]:.3f} | {pair[1]:.3f} | {differences[-1]:+.3f} |",
@@ -114,25 +94,9 @@ def prefix(folder: Path) -> None:
     print(f"| mean | | | | {np.mean(differences):+.4f} |")
 
 
-def stability(folder: Path) -> None:
-    """Mean pairwise Jaccard overlap of panels over ten training seeds on one split, replicas against a single one."""
-    data = read_dataset(folder / KANG)
-    base = config_of("cell_type", k=32)
-    problem = problem_of(data, base)
-    print("| replicas | K = 8 | K = 16 | K = 32 |\n|---|---|---|---|")
-    for replicas in (base.training.replicas, 1):
-        config = replace(base, training=replace(base.training, replicas=replicas))
-        orders = [run(problem, replace(config, seed=seed)).order for seed in range(10)]
-        overlaps = [
-            np.mean([len({*a[:k]} & {*b[:k]}) / len({*a[:k]} | {*b[:k]}) for a, b in itertools.combinations(orders, 2)])
-            for k in (8, 16, 32)
-        ]
-        print(f"| {replicas} | " + " | ".join(f"{overlap:.2f}" for overlap in overlaps) + " |", flush=True)
-
-
 def tasks(folder: Path) -> None:
     """Two tasks on one panel of 32: alone, joint, and with 70 % of the second task's training labels hidden; mean of three
-    splits, by classifiers that learn from every label / by YOTO's own heads, which learn from those that are not hidden.
+    splits, by a classifier that learns from every label / by YOTO's own heads, which learn from those that are not hidden.
     """
     print("| data | training | first task | second task |\n|---|---|---|---|")
     for name, labels in PAIRS:
@@ -159,12 +123,12 @@ def tasks(folder: Path) -> None:
                 own = {a.task: a.values for a in model.predict(problem.panel_columns(test, order))}
                 for target in (first, second):
                     heads = metrics.headline(target, test, own[target.task]) if target.task in own else np.nan
-                    found.append((design, target.task, score(problem, joint, target, order), heads))
-        means = pd.DataFrame(found, columns=["design", "task", "classifiers", "heads"])
+                    found.append((design, target.task, headline_score(problem, joint, target, order), heads))
+        means = pd.DataFrame(found, columns=["design", "task", "classifier", "heads"])
         means = means.groupby(["design", "task"], sort=False).mean()
         for design in designs:
             cells = [
-                f"{labels[i]}: {means.loc[(design, labels[i]), 'classifiers']:.3f} / {means.loc[(design, labels[i]), 'heads']:.3f}"
+                f"{labels[i]}: {means.loc[(design, labels[i]), 'classifier']:.3f} / {means.loc[(design, labels[i]), 'heads']:.3f}"
                 for i in (0, 1)
             ]
             print(f"| {name.partition('.')[0]} | {design} | {cells[0]} | {cells[1]} |", flush=True)
@@ -172,10 +136,10 @@ def tasks(folder: Path) -> None:
 
 def main() -> None:
     """Print the tables asked for."""
-    folder, names = Path(sys.argv[1]), sys.argv[2:] or ["cost", "prefix", "stability", "tasks"]
+    folder, names = Path(sys.argv[1]), sys.argv[2:] or ["cost", "prefix", "tasks"]
     print(describe_machine(*(folder / name for name, _ in SETS)))
     for name in names:
-        table = {"cost": cost, "prefix": prefix, "stability": stability, "tasks": tasks}[name]
+        table = {"cost": cost, "prefix": prefix, "tasks": tasks}[name]
         print(f"\n{table.__doc__}\n")
         table(folder)
 

@@ -1,4 +1,4 @@
-"""Can the model's certainty be believed? What it claims against what turns out, on held-out cells."""
+"""Is the model calibrated? The probability it states against the share of cells it gets right, held out."""
 
 import numpy as np
 import pandas as pd

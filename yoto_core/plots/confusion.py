@@ -1,4 +1,4 @@
-"""What is mistaken for what: the confusion of classes on held-out cells."""
+"""The confusion matrix of classes on held-out cells."""
 
 import pandas as pd
 import plotly.graph_objects as go

@@ -43,13 +43,17 @@ def comparable_tasks(model: PanelModel, obs: pd.DataFrame) -> dict[str, str]:
     return found
 
 
-def judge(model: PanelModel, labelled: Labelled, truth: Mapping[str, str] | None = None) -> CrossStudy:
+def judge(
+    model: PanelModel, labelled: Labelled, truth: Mapping[str, str] | None = None, *, group: str = ""
+) -> CrossStudy:
     """Score the answers for new cells against labels of their own.
 
     Args:
         model: The model that answered.
         labelled: Its answers, with the new cells' obs.
         truth: Task -> the obs column that holds its true labels; the columns named like the tasks where None.
+        group: The obs column whose groups (donors) were held out whole in training: intervals are over the new cells' groups
+            of it. Where the new cells do not name theirs there is no interval: one over cells would say less than it seems to.
 
     Raises:
         DataError: There is no such task or column, or no label of it is one the model knows.
@@ -57,6 +61,7 @@ def judge(model: PanelModel, labelled: Labelled, truth: Mapping[str, str] | None
     heads, obs = {head.task: head for head in model.heads}, labelled.obs
     rows, classes, confusion, findings = [], [], {}, []
     predictions: dict[str, object] = {"cell_index": np.arange(len(obs))}
+    groups = _groups(obs, group)
     for task, column in (comparable_tasks(model, obs) if truth is None else truth).items():
         if task not in heads:
             raise DataError(f"The model has no task “{task}”.", hint=f"Its tasks are {', '.join(heads)}.")
@@ -69,7 +74,7 @@ def judge(model: PanelModel, labelled: Labelled, truth: Mapping[str, str] | None
         answer = labelled.table[task]
         predicted = answer.cat.codes.to_numpy() if target.classes else answer.to_numpy(dtype=float)
         rng = runtime.random_state(0, f"new {task}")
-        scored = metrics.score_rows(target, predictions["cell_index"], predicted, None, draws=DRAWS, rng=rng)
+        scored = metrics.score_rows(target, predictions["cell_index"], predicted, groups, draws=DRAWS, rng=rng)
         rows += [{"task": task, **row} for row in scored]
         predictions[f"{task} predicted"] = answer.to_numpy()
         if not target.classes:
@@ -82,6 +87,9 @@ def judge(model: PanelModel, labelled: Labelled, truth: Mapping[str, str] | None
         classes.append(per_class.assign(task=task)[CLASS_COLUMNS])
         counts = metrics.confusion(target.values[here], predicted[here], len(target.classes))
         confusion[task] = pd.DataFrame(counts, index=list(target.classes), columns=list(target.classes))
+    if rows and group and group not in obs:
+        said = f"{labelled.name} has no obs column “{group}”, whose groups were held out in training."
+        findings.append(Finding("note", said, "Without it there is no interval that holds for other groups."))
     return CrossStudy(
         pd.DataFrame(rows, columns=OWN_COLUMNS),
         pd.concat(classes, ignore_index=True) if classes else pd.DataFrame(columns=CLASS_COLUMNS),
@@ -91,14 +99,23 @@ def judge(model: PanelModel, labelled: Labelled, truth: Mapping[str, str] | None
     )
 
 
+def _groups(obs: pd.DataFrame, group: str) -> np.ndarray | None:
+    """A code per cell for the groups of that column: all one where it is not there or has gaps; None where none is asked for."""
+    if not group:
+        return None
+    if group not in obs or obs[group].isna().any():
+        return np.zeros(len(obs), dtype=np.int64)
+    return pd.factorize(obs[group])[0]
+
+
 def own_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """The scores of the model itself among those of an evaluation: what new cells are compared with."""
     return scores[scores["method"] == "own"][OWN_COLUMNS].reset_index(drop=True)
 
 
 def scores_side_by_side(held_out: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """Every score of the new cells beside that of the held-out cells: value, interval and cells of both, and the change."""
-    both = _side_by_side(held_out, new, ["task", "metric"], ["value", "low", "high", "cells"])
+    """Every score of the new cells beside that of the held-out cells: value, interval, cells and groups of both, the change."""
+    both = _side_by_side(held_out, new, ["task", "metric"], ["value", "low", "high", "cells", "groups"])
     return both.assign(change=both["new value"] - both["held-out value"])
 
 

@@ -84,7 +84,7 @@ class SavedModel:
 
     def judge(self, labelled: Labelled, truth: Mapping[str, str] | None = None) -> CrossStudy:
         """Score the answers against labels that the new cells carry themselves (`crossstudy.judge`)."""
-        return judge(self.model, labelled, truth)
+        return judge(self.model, labelled, truth, group=str(self.about.get("group") or ""))
 
 
 def saved_model(run: Run) -> SavedModel:
