@@ -162,7 +162,7 @@ def test_the_walk_from_a_file_to_scores():
     input_labelled(at, "Random panels").set_value(1)
     input_labelled(at, "Bootstrap draws").set_value(50)
     fine(at.run())
-    assert "4 genes that predict condition, judged on whole held-out groups of donor." in words(at.text)
+    assert "4 genes that predict condition, judged on whole held-out donors." in words(at.text)
     at = fine(at.button(key="train").click().run())
     assert at.header[0].value == "Train"
     folder = folder_of(at)
@@ -186,7 +186,7 @@ def test_the_walk_from_a_file_to_scores():
     assert list(at.dataframe[0].value["gene"]) == list(run.panel.genes)
     assert any(text.value.startswith("condition: ") for text in at.text)
     at = fine(go(at, "Metrics"))
-    assert at.subheader[0].value == "Against its rivals"
+    assert at.subheader[0].value == "Compared with baselines"
     assert folder_of(at) == folder  # the link goes along
 
 
@@ -560,11 +560,11 @@ def test_a_group_that_becomes_a_task_is_no_longer_held_out_and_that_is_said():
 def test_a_column_of_few_numbers_says_how_it_is_taken(tmp_path):
     at = with_columns(tmp_path, age_days=np.arange(300) % 10)
     at.multiselect[0].set_value(["cell_type", "age_days"])
-    assert "10 different numbers: predicted as 10 classes" in words(fine(at.run()).caption)
+    assert "10 different numbers: predicted as a number" in words(fine(at.run()).caption)
     kinds = [kind for kind in at.selectbox if kind.label == "Predict"]
     assert kinds[1].options == ["classes", "a number"]
-    kinds[1].set_value("regression")
-    assert "10 different numbers: predicted as a number" in words(fine(at.run()).caption)
+    kinds[1].set_value("classification")
+    assert "10 different numbers: predicted as 10 classes" in words(fine(at.run()).caption)
 
 
 def test_repeats_of_a_comparison_say_what_they_vary():

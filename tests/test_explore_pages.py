@@ -87,8 +87,13 @@ def test_a_search_finds_a_gene_by_symbol_or_id_and_says_why_another_is_not_there
 def test_the_card_of_a_gene_says_where_it_is_what_is_lost_and_what_could_replace_it(explored):
     at = opened(explored, "Panel")
     gene = finished().panel.genes[0]
-    assert any(f"Without {gene}" in text.value for text in at.text)
-    assert {"Class", "Mean", "% of cells", "Training cells"} <= set(tables(at)[1].columns)
+    reason = finished().panel_table.set_index("gene")["reason"][gene]
+    assert "Without it the F1 of " in reason
+    assert reason in words(at.text)
+    assert any({"Class", "Mean", "% of cells", "Training cells"} <= set(table.columns) for table in tables(at))
+    (losses,) = (table for table in tables(at) if "loss" in table)
+    assert list(losses["loss"]) == sorted(losses["loss"], reverse=True)
+    assert set(losses["task"]) == {"cell_type", "condition", "age"}
     assert len(figures(at)) == 2  # by class, and on the map
     assert any("Correlation" in table for table in tables(at)[1:])
 

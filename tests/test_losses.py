@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from tests.conftest import CLASSES, TYPE_GENES, make_toy
 from tests.shared_runs import AGE, CONDITION, TYPE, chosen, config_for, finished
@@ -12,7 +13,7 @@ from yoto_core import pipeline
 from yoto_core.config import GenesConfig, SplitConfig
 from yoto_core.data.reading import from_anndata
 from yoto_core.data.shuffling import with_shuffled_labels
-from yoto_core.evaluation.attribution import explain, highest_in
+from yoto_core.evaluation.attribution import explain, marked_by
 from yoto_core.evaluation.losses import COLUMNS, gene_losses, loss_words, missing_sentence, needed, worst
 from yoto_core.scores import metrics
 
@@ -196,17 +197,27 @@ def test_the_class_of_the_task_that_explains_most_of_a_gene_is_the_one_it_is_hig
     found = chosen(config_for(TYPE, CONDITION, panel_size=8))
     cells, symbols = found.problem.split.train, list(found.problem.candidates.symbols)
     columns = found.problem.panel_columns(cells, np.array([symbols.index(gene) for gene in ("STIM1", "MONO1")]))
-    first, second = highest_in(columns, found.problem.targets, cells)
+    first, second = marked_by(columns, found.problem.targets, cells)
     assert (first.task, first.name) == ("condition", "stim")
     assert (second.task, second.name) == ("cell_type", "Mono")
     assert second.inside == 1.0
     assert second.mean == pytest.approx(
         columns[found.problem.targets[0].values[cells] == CLASSES.index("Mono"), 1].mean()
     )
-    assert highest_in(columns, [found.problem.targets[0]], cells)[0].task == "cell_type"
+    assert marked_by(columns, [found.problem.targets[0]], cells)[0].task == "cell_type"
 
 
-def test_a_run_of_numbers_only_has_no_class_that_a_gene_is_highest_in():
+def test_a_gene_that_tells_a_number_best_is_said_to_follow_it():
+    found = forced("AGE1", "STIM1", "NOISE0", tasks=[CONDITION, AGE])
+    cells = found.problem.split.train
+    column = found.problem.panel_columns(cells, found.order)[:, found.run.panel.genes.index("AGE1")]
+    wanted = stats.spearmanr(column, found.problem.targets[1].values[cells]).statistic
+    assert wanted > 0.5
+    assert reason_of(found, "AGE1")["reason"].startswith(f"Follows age (rank correlation {wanted:.2f}). ")
+    assert reason_of(found, "STIM1")["reason"].startswith("Highest in stim (condition)")
+
+
+def test_a_constant_gene_follows_nothing():
     found = forced("AGE1", "NOISE0", tasks=[AGE])
-    assert highest_in(np.ones((3, 2)), found.problem.targets, np.arange(3)) == [None, None]
-    assert not reason_of(found, "NOISE0")["reason"].startswith("Highest")
+    (mark,) = marked_by(np.ones((300, 1)), found.problem.targets, np.arange(300))
+    assert mark.correlation == 0

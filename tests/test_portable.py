@@ -50,7 +50,7 @@ def test_a_model_comes_back_from_its_file_and_answers_alike(saved, tmp_path):
     path = yoto_core.export_model(saved, tmp_path / "panel.yoto")
     back, new = yoto_core.load_model(path), make_toy(cells=80, seed=5)
     pd.testing.assert_frame_equal(back.predict(new), saved.predict(new))
-    pd.testing.assert_frame_equal(back.missing, saved.missing, check_dtype=False)
+    pd.testing.assert_frame_equal(back.losses, saved.losses, check_dtype=False)
     assert back.about == saved.about
     assert back.reference.most_extreme == saved.reference.most_extreme
 
@@ -64,7 +64,7 @@ def test_load_run_opens_a_run_folder_and_an_exported_file(saved, tmp_path):
 
 def test_what_held_out_cells_showed_travels_with_the_model(saved, content):
     back = portable.unpack(content, name="x.yoto")
-    for name in ("scores", "classes", "missing"):
+    for name in ("scores", "classes", "losses"):
         pd.testing.assert_frame_equal(getattr(back, name), getattr(saved, name), check_dtype=False)
     for task, counts in finished().evaluation.confusion.items():
         pd.testing.assert_frame_equal(back.confusion[task], counts, check_dtype=False)

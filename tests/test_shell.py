@@ -114,7 +114,7 @@ def test_show_takes_an_id_or_a_folder(capsys):
     assert capsys.readouterr().out == by_id
     assert by_id.startswith("done: Finished.\n")
     assert "Panel of 8 genes" in by_id
-    assert "cell_type: macro-F1 on 75 held-out cells" in by_id
+    assert "cell_type: macro-F1 on 75 cells" in by_id
 
 
 def test_show_of_a_stopped_run_says_that_it_has_no_scores(capsys):
@@ -321,7 +321,7 @@ SELECT = ["--task", "cell_type", "--panel-size", "4"]
         ([*SELECT, "--exclude-families", "mito,virus"], "There is no gene family “virus”."),
         ([*SELECT, "--include", "no-such-list.txt"], "The gene list no-such-list.txt cannot be read."),
         ([*SELECT, "--set", "genes.matrix=layers/none"], "The file has no matrix “layers/none”."),
-        ([*SELECT, "--seed", "-1"], "Seed is -1."),
+        ([*SELECT, "--seed", "-1"], "Training seed is -1."),
     ],
 )  # fmt: skip
 def test_bad_settings_are_refused_in_one_line(arguments, sentence, data, capsys):

@@ -114,8 +114,8 @@ EXAMPLES = {
     "numbers.number_figure": [
         lambda: numbers.number_figure(numbers.number_table(evaluation().predictions, "age"), "light")
     ],
-    "scores.rival_figure": [
-        lambda: scores.rival_figure(scores.rival_table(evaluation().scores, "cell_type"), "macro-F1", "light")
+    "scores.method_figure": [
+        lambda: scores.method_figure(scores.method_table(evaluation().scores, "cell_type"), "macro-F1", "light")
     ],
     "shift.shift_figure": [lambda: shift.shift_figure(shifted(), "light")],
     "sizes.size_figure": [

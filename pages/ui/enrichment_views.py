@@ -21,9 +21,9 @@ ALL_SETS = "all genes of the chosen sets (as Enrichr does; makes p-values too sm
 def genes_input(run: Run, profiles: Profiles) -> tuple[str, ...]:
     """The panel, the genes that one task needs, or those highest in one class."""
     groups = {f"whole panel ({run.panel.panel_size:,} genes)": run.panel.genes}
-    table = run.panel_table
+    needed = run.losses[run.losses["needed"].astype(bool)]
     for task in run.config.tasks:
-        found = tuple(table.loc[[task.obs in tasks.split(", ") for tasks in table["tasks"]], "gene"])
+        found = tuple(needed.loc[needed["task"] == task.obs, "gene"].drop_duplicates())
         if found:
             groups[f"needed for {task.obs} ({len(found):,})"] = found
     best = profiles.genes

@@ -13,7 +13,7 @@ from scipy import sparse
 from yoto_core.data.genes import families_of
 from yoto_core.data.problem import Problem
 from yoto_core.data.targets import Target
-from yoto_core.evaluation.attribution import highest_in
+from yoto_core.evaluation.attribution import marked_by
 
 REPLACEMENTS = 5  # candidates named per gene
 REDUNDANT = 0.7  # correlation from which two panel genes are called alike
@@ -92,11 +92,11 @@ def _classes(columns: np.ndarray, names: list[str], targets: tuple[Target, ...],
 def _genes(
     columns: np.ndarray, names: list[str], classes: pd.DataFrame, targets: tuple[Target, ...], cells: np.ndarray
 ) -> pd.DataFrame:
-    """Per gene the class in which it is highest (`attribution.highest_in`), and its highest mean in any class."""
+    """Per gene the class in which it is highest (`attribution.marked_by`), and its highest mean in any class."""
     rows = []
-    for place, (name, best) in enumerate(zip(names, highest_in(columns, targets, cells), strict=True)):
+    for place, (name, best) in enumerate(zip(names, marked_by(columns, targets, cells), strict=True)):
         found = {"best_task": "", "best_class": "", "best_mean": np.nan, "best_percent": np.nan, "highest_mean": np.nan}
-        if best is not None:
+        if best.name:
             found = {
                 "best_task": best.task,
                 "best_class": best.name,
