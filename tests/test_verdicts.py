@@ -50,8 +50,8 @@ def test_the_verdict_tells_score_chance_all_genes_and_best_baseline(run):
     changed = replace(changed, evaluation=replace(changed.evaluation, best_all={"cell_type": "all_components"}))
     assert verdicts.verdict(changed, "cell_type") == (
         "cell_type: macro-F1 0.80 with the panel (95 % interval 0.71 to 0.88; 75 cells). This beats chance (p = 0.001; shuffled"
-        " labels give 0.25 on average). All 60 candidate genes give 0.90 (logistic regression (ridge for numbers) on 50"
-        " principal components): the panel keeps 89% of that. Best baseline of the same size: 0.79 (Random-forest importance)."
+        " labels give 0.25 on average). All 60 candidate genes give 0.90 (logistic regression on 50 principal"
+        " components of all genes): the panel keeps 89% of that. Best baseline of the same size: 0.79 (Random-forest importance)."
     )
 
 

@@ -123,7 +123,10 @@ def metric_notes(run: Run) -> tuple[str, ...]:
 def all_genes_name(run: Run, task: str) -> str:
     """Which of the two models of all genes stands for them: the one that was better on validation cells."""
     best = run.evaluation.best_all.get(task, "")
-    return all_genes.LABELS[best] if best else "the better model of each fold"
+    if not best:
+        return "the better model of each fold"
+    kind = "logistic regression" if _kind(run, task) == "classification" else "ridge regression"
+    return f"{kind} {_lower(all_genes.LABELS[best])}"
 
 
 def stability_words(found: Stability | None, *, group: str, wanted: bool) -> str:
@@ -203,7 +206,7 @@ def _all_genes_words(run: Run, task: str) -> str:
     if "all" not in found.index:
         return ""
     whole, mine = float(found.loc["all", "value"]), float(found.loc["yoto", "value"])
-    said = f"All {run.summary['candidate_genes']:,} candidate genes give {number_text(whole)} ({_lower(all_genes_name(run, task))})"
+    said = f"All {run.summary['candidate_genes']:,} candidate genes give {number_text(whole)} ({all_genes_name(run, task)})"
     if whole < LEAST_SHARE or mine < 0:
         return f"{said}."
     return f"{said}: the panel keeps {mine / whole:.0%} of that."

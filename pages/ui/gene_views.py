@@ -61,7 +61,7 @@ def card(run: Run, profiles: Profiles, gene: str) -> None:
     st.text(row["reason"] or "What it is needed for is being measured.")
     if run.stability is not None:
         share = run.stability.genes[run.panel.genes.index(gene)]
-        st.text(f"Chosen again in {share:.0%} of {run.stability.subsamples} subsamples of the training cells.")
+        st.text(f"Chosen again in {share:.0%} of {run.stability.subsamples} subsamples of the cells not held out.")
     _losses(run, gene)
     task = _classes_input(run, "By class of", f"card_{gene}", first=best_task)
     above = st.container()
@@ -231,14 +231,14 @@ def _columns(run: Run) -> dict[str, object]:
     return {
         "rank": number("Rank", width=50),
         "gene": text("Gene", width="small"),
-        "gene_id": text("Ensembl id"),
-        "best_class": text("Highest in", help="Of the task whose classes explain most of the gene's spread."),
-        "tasks": text("Needed for", help="Classes that lose more than chance explains when this gene alone is missing."),
+        "best_class": text("Highest in", help="The class in which the gene is highest, of the task that explains most of its spread."),
         "best_percent": number("% there", format="%.0f", width=65, help="Cells of that class that express it."),
+        "tasks": text("Needed for", help="Classes that lose more than chance explains when this gene alone is missing."),
+        "stability": number("Stability", format="%.2f", width=75, help="Share of subsamples of the cells not held out from which it is chosen again."),
+        "gene_id": text("Ensembl id"),
         "best_mean": number("Mean there", format="%.2f", width=85, help=f"Mean of {unit_of(run.summary)}."),
         "highest_mean": number("Highest mean", format="%.2f", width=95, help="In any class of any task: very high genes crowd an image."),
         "detection": number("% of all", format="%.0f", width=65, help="Training cells that express it."),
-        "stability": number("Stability", format="%.2f", width=70, help="Share of subsamples of the training cells from which it is chosen again."),
         "score": number("Score", format="%.2f", width=60, help="The model's score of the gene: the order of the ranks."),
         "families": text("Flags", help="Families that panel designers often leave out."),
         "reason": text("Why it is here", width="large"),

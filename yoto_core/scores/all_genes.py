@@ -25,8 +25,8 @@ ITERATIONS = 2_000
 VARIABLE, COMPONENT, BEST = "all_variable", "all_components", "all_best"
 LABELS = {
     BEST: "Best of the two",
-    VARIABLE: f"Logistic regression (ridge for numbers) on the {GENES:,} most variable genes",
-    COMPONENT: f"Logistic regression (ridge for numbers) on {COMPONENTS} principal components",
+    VARIABLE: f"On the {GENES:,} most variable genes",
+    COMPONENT: f"On {COMPONENTS} principal components of all genes",
 }
 
 
