@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import make_toy
 from yoto_core.config import SplitConfig, TaskConfig
-from yoto_core.data.splits import split_cells
+from yoto_core.data.splits import split_again, split_cells, split_folds
 from yoto_core.data.targets import encode_target, without_unseen
 from yoto_core.errors import ConfigError
 
@@ -229,3 +229,73 @@ def test_data_as_small_as_the_settings_allow_can_be_split(sizes, others, seed, t
     made, targets = split(obs, *tasks, seed=seed, test_percent=test, validation_percent=validation)
     check_parts(made, range(len(obs)))
     assert without_unseen(targets[0], made.train).classes
+
+
+# --- folds of a cross-validation
+
+
+def folds_of(obs, *tasks, **settings):
+    targets = [encode_target(obs, task, min_class_cells=4) for task in tasks or (CELL_TYPE,)]
+    return split_folds(obs, targets, SplitConfig(**settings)), targets
+
+
+@pytest.mark.parametrize("settings", [{}, {"group": "donor", "scheme": "one split"}, {"scheme": "one split"}])
+def test_one_split_is_the_split_of_before(settings):
+    (made,), targets = folds_of(OBS, **settings)
+    wanted = split_cells(OBS, targets, SplitConfig(**settings))
+    for part, same in zip(parts(made), parts(wanted), strict=True):
+        assert np.array_equal(part, same)
+
+
+@pytest.mark.parametrize(
+    ("settings", "number"),
+    [
+        ({"scheme": "cross-validation", "folds": 4}, 4),
+        ({"group": "donor"}, 6),
+        ({"group": "donor", "scheme": "cross-validation", "folds": 3}, 6),
+    ],
+)
+def test_every_cell_is_held_out_once_and_each_fold_is_a_whole_split(settings, number):
+    made, _ = folds_of(OBS, **settings)
+    assert len(made) == number
+    assert sorted(np.concatenate([fold.test for fold in made])) == list(range(len(OBS)))
+    for fold in made:
+        check_parts(fold, range(len(OBS)))
+        if fold.groups is not None:
+            (name,) = fold.held_out
+            assert set(OBS["donor"].iloc[fold.test]) == {name}
+            assert not set(fold.groups[fold.test]) & set(fold.groups[np.concatenate([fold.train, fold.validation])])
+
+
+def test_many_donors_share_the_folds_whole():
+    obs = OBS.assign(donor=[f"D{i % 15}" for i in range(len(OBS))])
+    made, _ = folds_of(obs, group="donor", scheme="cross-validation", folds=5)
+    assert sorted(name for fold in made for name in fold.held_out) == sorted({f"D{i}" for i in range(15)})
+    assert len(made) == 5
+    assert sorted(np.concatenate([fold.test for fold in made])) == list(range(len(OBS)))
+
+
+def test_the_first_fold_lacks_the_fewest_classes_in_training():
+    obs = OBS.copy()
+    labels = obs["cell_type"].astype(str)
+    labels[(obs["donor"] == "D0").to_numpy()] = "Only in D0"
+    obs["cell_type"] = labels
+    made, (target,) = folds_of(obs, group="donor")
+    lacking = [int((target.counts(fold.train) == 0).sum()) for fold in made]
+    assert lacking[0] == 0
+    assert max(lacking) == 1
+
+
+def test_folds_follow_their_own_seed():
+    first, again, other = (folds_of(OBS, scheme="cross-validation", seed=seed)[0] for seed in (1, 1, 2))
+    assert np.array_equal(first[0].test, again[0].test)
+    assert not np.array_equal(np.sort(first[0].test), np.sort(other[0].test))
+
+
+def test_dividing_again_keeps_the_held_out_cells_and_whole_donors():
+    made, targets = split(OBS, group="donor", scheme="one split")
+    free = np.sort(np.concatenate([made.train, made.validation]))
+    again = split_again(made, targets, SplitConfig(group="donor"), free, seed=7)
+    assert np.array_equal(again.test, made.test)
+    assert sorted(np.concatenate([again.train, again.validation])) == list(free)
+    assert not set(made.groups[again.train]) & set(made.groups[again.validation])

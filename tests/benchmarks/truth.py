@@ -20,7 +20,6 @@ import pandas as pd
 
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.panels import headline_answer, problem_of
-from yoto_core import runtime
 from yoto_core.config import RunConfig, SelectorConfig, SplitConfig, TaskConfig
 from yoto_core.data.problem import Problem
 from yoto_core.data.reading import read_dataset
@@ -45,7 +44,6 @@ def shuffled_problem(problem: Problem, seed: int) -> Problem:
     return replace(problem, targets=tuple(with_shuffled_labels(t, every, None, rng) for t in problem.targets))
 
 
-@runtime.one_thread_each()
 def one_shuffle(problem: Problem, config: RunConfig, seed: int) -> list[dict[str, object]]:
     """What a run on shuffled labels shows, task by task."""
     changed = shuffled_problem(problem, seed)
@@ -153,7 +151,6 @@ def _splits(problem: Problem, repeats: int) -> Iterator[tuple[str, Split, np.nda
         yield "5 donors; the one donor left (not what an interval claims)", split, of[3], groups
 
 
-@runtime.one_thread_each()
 def _one_interval(
     problem: Problem,
     config: RunConfig,
