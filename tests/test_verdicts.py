@@ -63,6 +63,7 @@ def test_what_could_not_be_shown_is_not_called_shown_not_to_be(run):
         " average)."
     )
     assert said in verdicts.verdict(poor, "cell_type")
+    assert "keeps" not in verdicts.verdict(poor, "cell_type")  # no share of what all genes can do
     assert verdicts.beats_chance(poor, "cell_type") is False
     assert verdicts.beats_chance(run, "cell_type") is True
     untold = with_test(run, p=np.nan, beaten=False)

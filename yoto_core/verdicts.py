@@ -207,7 +207,7 @@ def _all_genes_words(run: Run, task: str) -> str:
         return ""
     whole, mine = float(found.loc["all", "value"]), float(found.loc["yoto", "value"])
     said = f"All {run.summary['candidate_genes']:,} candidate genes give {number_text(whole)} ({all_genes_name(run, task)})"
-    if whole < LEAST_SHARE or mine < 0:
+    if whole < LEAST_SHARE or mine < 0 or beats_chance(run, task) is False:  # a share of nothing found is no share
         return f"{said}."
     return f"{said}: the panel keeps {mine / whole:.0%} of that."
 

@@ -25,8 +25,8 @@ CELLS = "none: cells are split one by one"
 # What each origin of new cells costs. The figures are of README, “what each ingredient is worth”: the panel's own model on
 # one split of fourteen labels, normalised over the panel alone against over all genes.
 ORIGINS = {
-    "panel": "Xenium, MERSCOPE, CosMx, qPCR and the like. In benchmarks (README) this costs the panel's own model .003 of"
-    " macro-F1 from 16 genes on, .06 with 4 genes; what it costs on your data is on the Metrics page after the run.",
+    "panel": "Xenium, MERSCOPE, CosMx, qPCR and the like. In benchmarks (README) this costs the panel's own model .001 of"
+    " macro-F1 from 16 genes on, .04 with 4 genes; what it costs on your data is on the Metrics page after the run.",
     "all genes": "Only where every new cell is sequenced like these, so that its total over all genes is known.",
     "binary": "Where technologies differ so much that amounts cannot be compared. Costs more than the other two.",
 }

@@ -74,7 +74,10 @@ def sizes(run: Run, task: TaskConfig) -> None:
     table = size_table(run.evaluation.sizes, task.obs)
     st.subheader("How many genes?", anchor=False)
     st.text(suggestion.sentence)
-    interval = ", with its 95 % interval" if table["low"].notna().any() else ""
+    interval = ""
+    if table["low"].notna().any():
+        own = verdicts.headline(run, task.obs).loc["own"]
+        interval = f", with its 95 % interval over {verdicts.behind(own, run.config.split.group)}"
     charts.chart(
         lambda theme: size_figure(table, metric, asked, suggestion.size, theme), key="sizes",
         alt=f"{metric} on held-out cells for every panel size", table=table, name=f"yoto_sizes_{report.file_safe(task.obs)}",

@@ -21,7 +21,7 @@ from yoto_core.work import jobs
 
 
 def watch(path: Path, config: RunConfig) -> dict[str, float]:
-    """Seconds from launch to first progress, panel and end, in a worker process as the Train page starts it."""
+    """Seconds from launch to first progress, panel, scores, maps and end, in a worker process as the Train page starts it."""
     data = read_dataset(path)
     folder = runs.create_run(config, data_path=path, data_name=path.name, data_digest=data.digest)
     started, seen = time.perf_counter(), {}
@@ -34,8 +34,12 @@ def watch(path: Path, config: RunConfig) -> dict[str, float]:
             seen["first training step"] = now
         if status.has_panel and "finished panel" not in seen:
             seen["finished panel"] = now
+        if "all scores" not in seen and (folder / "metrics.json").exists():
+            seen["all scores"] = now
+        if status.phase == "stability" and "maps" not in seen:
+            seen["maps"] = now
         if not status.live:
-            seen[f"all scores ({status.state})"] = now
+            seen[f"stability, the end ({status.state})"] = now
             return seen
         time.sleep(0.02)
 
