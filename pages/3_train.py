@@ -24,6 +24,10 @@ def progress() -> None:
     with messages.errors_shown():
         now = watch.look(folder) if live else opened  # others look too: theirs may be older than the end of the run
         watch.show(folder, now)
+        if now.status.live and now.status.has_panel:
+            st.text("The genes are chosen. Their scores, the maps and the stability follow.")
+            if st.button("View the panel now", icon=":material/arrow_forward:", key="view_now"):
+                nav.go("Panel")
     if live and not now.status.live:
         st.rerun()
 

@@ -256,10 +256,14 @@ class _Training:
         return order, -torch.log1p(torch.arange(len(order)))
 
     def _read_columns(self) -> None:
-        """Expression of the pool's genes, and how to standardise it, from training cells."""
+        """Expression of the pool's genes, read from that of all candidates."""
         columns = self.problem.expression[:, self.pool]
         self.training_columns = columns[self.problem.split.train]
         self.validation_columns = columns[self.problem.split.validation]
+        self._scale_columns()
+
+    def _scale_columns(self) -> None:
+        """How to standardise the pool's genes in the form they are read in now, from training cells."""
         self.level_A = torch.from_numpy(level_of(self.training_columns))
         panel_A = (torch.arange(len(self.pool)) < self.panel_size).float()
         mean, spread = mean_and_spread(self.training_columns, self.form, self.level_A, panel_A)
@@ -309,7 +313,13 @@ class _Training:
         self.pool = self.pool[places.numpy()]
         self.included_A = self.included_A[places]
         self.optimiser.keep(("gene_weights_RAH", SCORES), places)
-        self._read_columns()
+        # Cut what is there: all candidates of many cells take seconds to look through.
+        kept = places.numpy()
+        self.training_columns, self.validation_columns = (
+            self.training_columns[:, kept],
+            self.validation_columns[:, kept],
+        )
+        self._scale_columns()
 
 
 def _start_of(earlier: Snapshot) -> tuple[np.ndarray, Tensor]:
