@@ -375,4 +375,9 @@ def test_a_model_file_of_schema_1_still_labels_cells():
     assert (table["cell_type"].astype(str) == make_toy(cells=40).obs["cell_type"].astype(str)).mean() > 0.5
     matching = saved.look(make_toy()[:, [gene for gene in make_toy().var_names if gene != "T1"]].copy()).matching
     assert saved.missing_costs(matching)["cost"].tolist() == ["What T1 is worth was not measured in this run."]
-    assert "52" in model_card(saved)
+    assert r"| cell\_type | macro\_f1 | 0.693 | 0.693 to 0.693 | 52 |" in model_card(saved)  # as that version wrote it
+
+
+def test_the_card_of_a_run_with_few_held_out_donors_gives_no_interval():
+    card = model_card(load_model(SAVED / "schema_2"))
+    assert r"| cell\_type | macro\_f1 | 0.693 | none below 5 groups | 52 of 1 group |" in card

@@ -14,7 +14,7 @@ from yoto_core.plots.confusion import by_similarity, confusion_figure, confusion
 from yoto_core.plots.numbers import number_figure, number_table
 from yoto_core.plots.scores import method_figure, method_table
 from yoto_core.plots.sizes import size_figure, size_table
-from yoto_core.scores.metrics import HEADLINE
+from yoto_core.scores.metrics import HEADLINE, MIN_GROUPS
 
 THREE = st.column_config.NumberColumn(format="%.3f")
 
@@ -64,7 +64,7 @@ def folds(run: Run) -> None:
 def _bars(table: pd.DataFrame, cells: str) -> str:
     if table["low"].notna().any():
         return f"Bars are 95 % intervals over {cells}."
-    return f"There are no intervals: {cells} are too few groups for one."
+    return f"There are no intervals for {cells}: at least {MIN_GROUPS} groups are needed."
 
 
 def sizes(run: Run, task: TaskConfig) -> None:

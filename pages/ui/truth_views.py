@@ -75,7 +75,8 @@ def _scores(saved: SavedModel, judged: CrossStudy, task: str, name: str) -> None
         },
         alt="Scores of held-out and of new cells side by side",
     )  # fmt: skip
-    st.caption("YOTO's own model on both. Cells that it is not sure of count too.")
+    none = " An interval over fewer than five donors or other groups is not given." if len(counts) > 2 else ""
+    st.caption(f"YOTO's own model on both. Cells that it is not sure of count too.{none}")
     downloads.table_button("Scores (CSV)", table, f"yoto_new_scores_{name}.csv")
 
 

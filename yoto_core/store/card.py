@@ -1,14 +1,15 @@
 """The model card: what the model is, what it was made from, how well it does and where it ends, in Markdown."""
 
 import re
+from typing import Any
 
 import pandas as pd
 
 from yoto_core.data.scales import PER_CELL, UNKNOWN, known_unit
 from yoto_core.prediction.matching import SMALLEST_SHARE
-from yoto_core.scores.metrics import HEADLINE
+from yoto_core.scores.metrics import HEADLINE, MIN_GROUPS
 from yoto_core.store.saved import SavedModel
-from yoto_core.words import number_text
+from yoto_core.words import counted, number_text
 
 FORMS = {
     "panel": "log-normalised values, scaled over the panel's genes alone",
@@ -94,11 +95,20 @@ def _scores(scores: pd.DataFrame) -> list[str]:
         return []
     lines = ["| task | score | value | 95 % interval | cells |", "|---|---|---|---|---|"]
     for row in scores.itertuples():
-        interval = f"{number_text(row.low, 3)} to {number_text(row.high, 3)}" if row.metric in HEADLINE.values() else ""
+        cells = f"{int(row.cells):,}" + (f" of {counted(int(row.groups), 'group')}" if row.groups else "")
         lines.append(
-            f"| {literal(row.task)} | {literal(row.metric)} | {number_text(row.value, 3)} | {interval} | {row.cells:,} |"
+            f"| {literal(row.task)} | {literal(row.metric)} | {number_text(row.value, 3)} | {_interval(row)} | {cells} |"
         )
     return lines
+
+
+def _interval(row: Any) -> str:
+    """The interval of a headline score, or that too few groups give none."""
+    if row.metric not in HEADLINE.values():
+        return ""
+    if pd.isna(row.low):
+        return f"none below {MIN_GROUPS} groups" if row.groups else ""
+    return f"{number_text(row.low, 3)} to {number_text(row.high, 3)}"
 
 
 def _join(names: object) -> str:
