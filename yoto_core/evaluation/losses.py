@@ -25,6 +25,7 @@ from yoto_core.evaluation.reference import spread_out
 from yoto_core.model.panel_model import PanelModel, Prediction
 from yoto_core.scores import metrics
 from yoto_core.scores.significance import chance_test
+from yoto_core.words import counted, number_text
 
 FALSE_DISCOVERIES = 0.05
 DRAWS = 1_000
@@ -178,16 +179,10 @@ def needed(losses: pd.DataFrame, gene: str) -> pd.DataFrame:
     return pd.concat([single, tasks]).sort_values("loss", ascending=False, ignore_index=True)
 
 
-def worst(losses: pd.DataFrame, gene: str) -> pd.Series | None:
-    """The row of a gene with the greatest loss, whether or not it is more than chance; None where nothing was measured."""
-    here = losses[(losses["gene"] == gene) & losses["loss"].notna()]
-    return None if here.empty else here.loc[here["loss"].idxmax()]
-
-
 def missing_sentence(losses: pd.DataFrame, gene: str) -> str:
     """What is lost on held-out cells when one gene is missing, in words."""
     here = needed(losses, gene)
-    if not len(losses) or worst(losses, gene) is None:
+    if gene not in set(losses["gene"]):
         return f"What {gene} is worth was not measured in this run."
     if here.empty:
         return f"Without {gene} no class and no task loses more than chance explains on the held-out cells."
@@ -199,13 +194,11 @@ def loss_words(row: pd.Series) -> str:
     if row["class"]:
         what = f"the F1 of {row['class']} ({row['task']})"
     else:
-        what = f"the score of {row['task']}"
-    sure = f"; 95 % interval {row['low']:.2f} to {row['high']:.2f}" if pd.notna(row["low"]) else ""
-    donors = f" of {int(row['groups'])} groups" if row["groups"] else ""
-    return (
-        f"{what} falls from {row['before']:.2f} to {row['after']:.2f} (by {row['loss']:.2f}{sure};"
-        f" {int(row['cells']):,} held-out cells{donors})"
-    )
+        what = f"the model's score of {row['task']}"
+    before, after, loss, low, high = (number_text(row[name]) for name in ("before", "after", "loss", "low", "high"))
+    sure = f"; 95 % interval {low} to {high}" if pd.notna(row["low"]) else ""
+    donors = f" of {counted(int(row['groups']), 'group')}" if row["groups"] else ""
+    return f"{what} falls from {before} to {after} (by {loss}{sure}; {counted(int(row['cells']), 'held-out cell')}{donors})"
 
 
 def _others(here: pd.DataFrame) -> str:
