@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,9 +14,10 @@ import torch
 
 from tests.conftest import make_toy
 from tests.shared_runs import TYPE, config_for, fill_the_disk, finished, save
-from yoto_core import files, report
+from yoto_core import files, pipeline, report
 from yoto_core.config import RunConfig
 from yoto_core.errors import RunError, YotoError
+from yoto_core.evaluation.stability import Stability
 from yoto_core.files import read_json, write_json, write_text
 from yoto_core.scores.methods import headline_rows
 from yoto_core.store import folders, runs
@@ -54,11 +56,26 @@ def test_a_run_reads_back_equal(folder):
     assert (back.model.genes, back.model.gene_ids, back.model.heads) == (
         run.model.genes, run.model.gene_ids, run.model.heads,
     )  # fmt: skip
-    for name in ("scores", "classes", "predictions"):
+    for name in ("scores", "sizes", "classes", "predictions", "tests"):
         pd.testing.assert_frame_equal(getattr(back.evaluation, name), getattr(run.evaluation, name), check_dtype=False)
     assert back.evaluation.panels == run.evaluation.panels
+    assert back.evaluation.folds == run.evaluation.folds
+    assert back.evaluation.best_all == run.evaluation.best_all
+    pd.testing.assert_frame_equal(back.losses, run.losses, check_dtype=False)
     for task, counts in run.evaluation.confusion.items():
         pd.testing.assert_frame_equal(back.evaluation.confusion[task], counts, check_dtype=False)
+
+
+def test_stability_is_kept_with_the_run_and_stands_in_its_table(folder):
+    run = finished()
+    found = Stability((0.05, 1.0, 0.5, 0.5, 0.0, 0.25, 0.75, 0.9), 0.57, 20, 0.24, float("nan"), 6)
+    runs.save_stability(folder, pipeline.with_stability(run, found))
+    back = runs.load_run(folder)
+    assert back.stability.genes == found.genes
+    assert (back.stability.overlap, back.stability.shuffled, back.stability.groups) == (0.57, 0.24, 6)
+    assert math.isnan(back.stability.shuffled_overlap)
+    assert tuple(back.panel_table["stability"]) == found.genes
+    assert tuple(pd.read_csv(folder / "panel.csv")["stability"]) == found.genes
 
 
 def test_a_run_folder_holds_its_files_and_no_temporary_one(folder):

@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import make_toy
 from tests.shared_runs import (
     CONDITION,
+    LIGHT,
     TYPE,
     config_for,
     fill_the_disk,
@@ -64,6 +65,22 @@ def test_a_run_in_its_own_process_goes_from_queued_to_done():
     assert len(runs.read_history(folder)) == len(run.history)
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
     wait_until_gone(process)
+
+
+def test_a_run_lost_before_its_stability_was_measured_measures_that_alone():
+    config = config_for(CONDITION, panel_size=3, evaluation=replace(LIGHT, stability="yes"))
+    folder = new_run(config=config)
+    assert carry_out(folder).state == "done"
+    scores, stability = ((folder / name).read_bytes() for name in ("metrics.json", "stability.json"))
+    (folder / "stability.json").unlink()
+    (folder / "metrics.json").write_bytes(scores + b" ")  # a mark: it must not be written again
+    write_status(folder, replace(read_status(folder), state="queued", pid=None, identity=None))
+    seen = []
+    assert carry_out(folder, on_progress=seen.append).state == "done"
+    assert (folder / "stability.json").read_bytes() == stability
+    assert (folder / "metrics.json").read_bytes() == scores + b" "
+    assert [report.phase for report in seen].count("stability") == 32
+    assert runs.load_run(folder).stability.subsamples == 20
 
 
 def test_a_stop_file_ends_a_process_as_stopped():

@@ -261,7 +261,7 @@ def _evaluation(folder: Path, metrics: dict[str, object], groups: int) -> Evalua
     with reading("sizes.csv"):
         sizes = pd.read_csv(folder / "sizes.csv", dtype={"task": str})
         sizes = _comparable(sizes, groups) if old else sizes
-        sizes = sizes[["part", "size", "task", "method", "judge", "metric", "value", "low", "high"]]
+        sizes[["part", "size", "task", "method", "judge", "metric", "value", "low", "high"]]  # what the curves need
     with reading("metrics.json"):
         scores = pd.DataFrame(metrics["scores"]).astype({"value": float, "low": float, "high": float})
         tests = pd.DataFrame(metrics.get("tests", []), columns=list(TEST_COLUMNS))
