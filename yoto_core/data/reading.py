@@ -5,7 +5,6 @@ Only the chosen matrix is read, and a dense one is turned sparse a few thousand 
 
 import hashlib
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from yoto_core.data.matrices import MatrixKind, Verdict, choose, classify
 from yoto_core.data.scales import Scale
 from yoto_core.data.whole_cells import sample_cells
 from yoto_core.errors import DataError, YotoError, limit_of
+from yoto_core.quiet import ignored
 
 DENSE_ROWS = 2_000
 SAVE_AGAIN = "Save it again with adata.write_h5ad(...) and load the new file."
@@ -134,8 +134,9 @@ def h5ad_contents(file: h5py.File, *, matrix: str, name: str) -> Contents:
 
 def _read(element: h5py.Group | h5py.Dataset, name: str) -> Any:
     try:
-        with warnings.catch_warnings():  # whether the form is old is said by us, where it matters
-            warnings.filterwarnings("ignore", message=".*was written without encoding metadata")
+        with ignored(
+            ".*was written without encoding metadata"
+        ):  # whether the form is old is said by us, where it matters
             return read_elem(element)
     except Exception as error:  # whatever anndata says to these bytes, they cannot be read
         raise damaged(name, error) from error

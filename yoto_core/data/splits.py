@@ -1,7 +1,6 @@
 """Which cells are for training, which for validation, which are held out: split before anything is learned from the data."""
 
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -13,8 +12,11 @@ from yoto_core.config import SplitConfig
 from yoto_core.data.folds import fold_count
 from yoto_core.data.targets import UNLABELLED, Target
 from yoto_core.errors import ConfigError
+from yoto_core.quiet import ignored
 
 NUMBER_STRATA = 5
+# scikit-learn's word on a stratum smaller than the number of folds; it is spread as far as it goes, which is what we want.
+SPREAD = "The least populated class"
 MAX_FOLDS = 20  # twentieths: the smallest share that a setting can ask for
 
 
@@ -112,7 +114,7 @@ def _divided(
     return _hold_out(rest, layers, by_group, percent, seed)
 
 
-def _folds(cells: np.ndarray, layers: np.ndarray, codes: np.ndarray | None, k: int, seed: int) -> Iterator[np.ndarray]:
+def _folds(cells: np.ndarray, layers: np.ndarray, codes: np.ndarray | None, k: int, seed: int) -> list[np.ndarray]:
     """The held-out cells of every fold."""
     if codes is None:
         splitter, groups = StratifiedKFold(k, shuffle=True, random_state=seed), None
@@ -120,10 +122,8 @@ def _folds(cells: np.ndarray, layers: np.ndarray, codes: np.ndarray | None, k: i
         splitter, groups = LeaveOneGroupOut(), codes[cells]
     else:
         splitter, groups = StratifiedGroupKFold(k, shuffle=True, random_state=seed), codes[cells]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        for _, part in splitter.split(np.zeros(len(cells)), layers[cells], groups):
-            yield cells[part]
+    with ignored(SPREAD):
+        return [cells[part] for _, part in splitter.split(np.zeros(len(cells)), layers[cells], groups)]
 
 
 def _hold_out(
@@ -144,9 +144,7 @@ def _hold_out(
         splitter, group_of = StratifiedKFold(folds, shuffle=True, random_state=seed), None
     else:
         splitter, group_of = StratifiedGroupKFold(folds, shuffle=True, random_state=seed), groups[cells]
-    with warnings.catch_warnings():
-        # A stratum smaller than the number of folds is spread as far as it goes: that is what we want.
-        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+    with ignored(SPREAD):
         parts = [part for _, part in splitter.split(np.zeros(len(cells)), strata[cells], group_of)]
     # Small strata fill neighbouring folds, so the ones taken stand apart; scikit-learn puts the largest group into the
     # first fold, so where groups differ in size the parts nearest to the wanted share are held out.

@@ -5,7 +5,6 @@ al. 2018, arXiv:1802.03426). The numbers are measured among the principal compon
 """
 
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -23,6 +22,7 @@ from yoto_core.data.sampling import stratified
 from yoto_core.data.targets import Target
 from yoto_core.model.panel_model import PanelModel
 from yoto_core.progress import OnProgress, Progress, ShouldStop, Stopped
+from yoto_core.quiet import ignored
 
 MAX_CELLS = 50_000  # cells on the maps
 MAX_GENES = 2_000  # most variable candidates behind the first map
@@ -157,7 +157,7 @@ def _neighbours(space: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _umap(space: np.ndarray, distances: np.ndarray, indices: np.ndarray, seed: int) -> np.ndarray:
     """(cells, 2) places, started from the first two components, so that the same seed gives the same map."""
-    with warnings.catch_warnings(action="ignore"):  # that some of its extras are not installed
+    with ignored():  # that some of its extras are not installed
         import umap  # here, as compiling it takes seconds
 
     k = min(UMAP_NEIGHBOURS - 1, indices.shape[1])
@@ -171,7 +171,7 @@ def _umap(space: np.ndarray, distances: np.ndarray, indices: np.ndarray, seed: i
         n_neighbors=k + 1, min_dist=0.3, init=start.astype(np.float32), random_state=seed, n_jobs=1,
         n_epochs=200, precomputed_knn=(found, far), transform_seed=seed,
     )  # fmt: skip
-    with warnings.catch_warnings(action="ignore"):  # that no new cells can be added: none will be
+    with ignored():  # that no new cells can be added: none will be
         return mapper.fit_transform(space.astype(np.float32))
 
 

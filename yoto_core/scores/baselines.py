@@ -5,7 +5,6 @@ strength whatever the sign where there are two, as what marks the one class tell
 panel: every task gets its turn, and within a task every class, so that each has its share of the same k genes.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from yoto_core import runtime
 from yoto_core.data.targets import Target
+from yoto_core.quiet import ignored
 from yoto_core.scores.judges import RIDGE_PENALTIES, TREES, logistic_regression
 
 
@@ -97,9 +97,8 @@ def _rank_by_wilcoxon(learning: LearningCells, target: Target, k: int) -> Rankin
     adata.obs["class"] = pd.Categorical(labels.astype(str))
     testable = [str(code) for code, cells in enumerate(np.bincount(labels)) if cells > 1]  # scanpy's rule
     two = len(testable) == 2
-    with warnings.catch_warnings():
-        # scanpy builds its table class by class; pandas would say so in the log of every run with many classes.
-        warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
+    # scanpy builds its table class by class; pandas would say so in the log of every run with many classes.
+    with ignored(category=pd.errors.PerformanceWarning):
         sc.tl.rank_genes_groups(
             adata, "class", groups=testable[:1] if two else testable, rankby_abs=two, method="wilcoxon",
             n_genes=min(k, matrix.shape[1]),
