@@ -121,6 +121,7 @@ def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> Scores:
         runs.save_panel(folder, chosen.run)
         exploration.save_profiles(folder, profiles)
         report.status = replace(report.status, has_panel=True)
+        report.write()  # at once: nothing else is reported while its reasons are measured
     chosen = pipeline.explained(chosen)  # the panel is on the screen before its reasons are
     with report.writing:
         runs.save_panel(folder, chosen.run)
