@@ -97,6 +97,9 @@ def test_mouse_symbols_are_noticed_and_human_ones_are_not():
     assert not enrichment.not_human([])
 
 
+ANSWER = {"GO": [[1, "a term", 0.01, 3.0, 9.0, ["B2M", "HLA-A"], 0.02, 0, 0]]}
+
+
 class _Enrichr(http.server.BaseHTTPRequestHandler):
     def _say(self, value):
         body = json.dumps(value).encode()
@@ -110,7 +113,20 @@ class _Enrichr(http.server.BaseHTTPRequestHandler):
         self._say({"userListId": 7})
 
     def do_GET(self):
-        self._say({"GO": [[1, "a term", 0.01, 3.0, 9.0, ["B2M", "HLA-A"], 0.02, 0, 0]]})
+        if "Elsewhere" in self.path:
+            self.send_response(302)
+            self.send_header("Location", "http://127.0.0.2:9/")
+            self.end_headers()
+            return
+        odd = {
+            "List": [1],
+            "Text": [[1, "a term", "low", 3.0, 9.0, ["B2M"], 0.1]],
+            "Short": [[1]],
+            "Numbers": [[1, "a term", 0, 0, 0, [7], 0]],
+            "Long": ["x" * online.LARGEST],
+        }
+        asked = self.path.rpartition("=")[2]
+        self._say({asked: odd[asked]} if asked in odd else ANSWER)
 
     def log_message(self, *_):
         """Say nothing."""
@@ -133,9 +149,10 @@ def test_enrichr_s_answer_becomes_a_table(enrichr):
     assert np.isclose(table["adjusted_p"][0], 0.02)
 
 
-def test_an_unknown_library_is_said(enrichr):
-    with pytest.raises(RunError, match="no answer for the library"):
-        online.ask_enrichr(["B2M"], "Nope", address=enrichr)
+@pytest.mark.parametrize("library", ["Nope", "Elsewhere", "List", "Text", "Short", "Numbers", "Long"])
+def test_an_unknown_library_and_an_odd_answer_are_said(library, enrichr):
+    with pytest.raises(RunError, match=f"no answer for the library “{library}”"):
+        online.ask_enrichr(["B2M"], library, address=enrichr)
 
 
 def test_without_network_one_sentence_says_so():

@@ -49,7 +49,7 @@ def refused(capsys, *arguments):
 
 
 def in_a_process(*arguments, **options):
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    environment = options.pop("env", {}) | os.environ | {"PYTHONPATH": str(PROJECT)}
     return subprocess.Popen(
         [sys.executable, "-m", "yoto_core", *arguments], text=True, env=environment, cwd=options.pop("cwd", PROJECT),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
@@ -436,3 +436,70 @@ def test_an_interrupt_in_a_real_shell_ends_with_130_and_a_stopped_run(data):
 
 def test_the_data_of_the_shell_tests_are_the_toy(data):
     assert anndata.read_h5ad(data).shape == (300, 60)
+
+
+STEERING = "\x1b]0;owned\x07\x1b[2J"
+
+
+@pytest.fixture
+def steering_file(tmp_path):
+    """Cells whose gene, column, class and file names would steer a terminal, or begin a line of their own."""
+    toy = make_toy(cells=120)
+    toy.var_names = [f"{STEERING}{name}\nerror: false" for name in toy.var_names]
+    toy.obs = toy.obs.rename(columns={"cell_type": f"{STEERING}type\nfalse"})
+    toy.obs["donor"] = [f"{STEERING}{name}" for name in toy.obs["donor"]]
+    path = tmp_path / "cells\x1b[31m.h5ad"
+    toy.write_h5ad(path)
+    return path
+
+
+def test_names_from_files_do_not_steer_the_terminal(steering_file, capsys, tmp_path):
+    task, out = f"{STEERING}type\nfalse", tmp_path / "run"
+    assert main(["inspect", str(steering_file)]) == 0
+    select = ["select", str(steering_file), "--task", task, "--panel-size", "3", "--out", str(out), *BRIEF]
+    assert main(select) == 0
+    assert main(["show", str(out)]) == 0
+    assert main(["predict", str(out), str(steering_file), "--out", str(tmp_path / "out.csv")]) == 0
+    assert main(["inspect", str(tmp_path / "absent\x1b[31m")]) == 2
+    printed = "".join(capsys.readouterr())
+    assert "\\x1b[2J" in printed
+    assert not [char for char in printed if ord(char) < 32 and char != "\n"]
+    assert not [line for line in printed.splitlines() if line.startswith(("error: false", "false"))]
+
+
+def test_answers_begin_no_formula_in_a_spreadsheet(capsys, tmp_path):
+    toy = make_toy()
+    toy.obs["cell_type"] = [f"={name}" for name in toy.obs["cell_type"]]
+    toy.obs_names = [f"@{name}" for name in toy.obs_names]
+    path, out = tmp_path / "cells.h5ad", tmp_path / "run"
+    toy.write_h5ad(path)
+    assert main(["select", str(path), "--task", "cell_type", "--panel-size", "3", "--out", str(out), *BRIEF]) == 0
+    assert main(["predict", str(out), str(path), "--out", str(tmp_path / "out.csv")]) == 0
+    table = pd.read_csv(tmp_path / "out.csv", dtype=str)
+    assert table["cell"].str.startswith("'@").all()
+    assert table["cell_type"].str.startswith("'=").all()
+
+
+def test_a_name_that_is_no_text_is_still_one_line(tmp_path):
+    shell = in_a_process("inspect", os.fsencode(tmp_path) + b"/\xff.h5ad")
+    out, err = shell.communicate(timeout=PATIENCE)
+    assert (shell.returncode, out) == (2, "")
+    assert err == "yoto: There is no file \\udcff.h5ad. Check the path.\n"
+
+
+def test_a_terminal_that_knows_few_characters_is_told_all_the_same(data):
+    shell = in_a_process("inspect", data, env={"PYTHONIOENCODING": "ascii"})
+    out, err = shell.communicate(timeout=PATIENCE)
+    assert (shell.returncode, err) == (0, "")
+    assert "300 cells \\xd7 60 genes" in out
+
+
+@pytest.mark.parametrize("reads", [0, 1])
+def test_a_reader_that_has_seen_enough_is_no_error(reads, data):
+    shell = in_a_process("inspect", data)
+    for _ in range(reads):
+        shell.stdout.readline()
+    shell.stdout.close()
+    with shell.stderr:
+        assert shell.stderr.read() == ""
+    assert shell.wait() == 0

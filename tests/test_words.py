@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from yoto_core.words import counted, group_words, number_text, without_minus_zero
+from yoto_core.words import counted, group_words, number_text, one_line, printable, without_minus_zero
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,26 @@ def test_a_signed_difference_has_its_plus_and_zero_has_no_sign():
 def test_a_column_shows_no_minus_zero():
     shown = without_minus_zero(pd.Series([-0.004, -0.0, -0.2, 0.126, np.nan]), 2)
     assert [f"{value:.2f}" for value in shown] == ["0.00", "0.00", "-0.20", "0.13", "nan"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),  # colour
+        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),  # the window's title
+        ("\x9b2J", "\\x9b2J"),  # clears the screen where eight-bit codes are taken
+        ("gpj.\u202eexe", "gpj.\\u202eexe"),  # shown backwards
+        ("a\rb", "a\\rb"),
+        ("a\u2028b", "a\\u2028b"),
+        ("\udcff", "\\udcff"),  # a name that is no text
+        ("CD8⁺ T, βeta, 細胞, 👩\u200d🔬", "CD8⁺ T, βeta, 細胞, 👩\u200d🔬"),
+    ],
+)
+def test_text_for_a_terminal_steers_nothing(text, shown):
+    assert printable(text) == shown
+    assert one_line(text) == shown
+
+
+def test_only_a_name_loses_its_line_breaks():
+    assert printable("a\nb") == "a\nb"
+    assert one_line("a\nb") == "a\\nb"

@@ -24,6 +24,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from tqdm import tqdm
 
@@ -31,6 +32,7 @@ from yoto_core.config import GenesConfig, RunConfig, SelectorConfig, SplitConfig
 from yoto_core.data.genes import FAMILIES, split_list
 from yoto_core.errors import ConfigError, DataError, RunError, YotoError, memory_named
 from yoto_core.progress import Progress
+from yoto_core.words import one_line, printable
 
 DONE, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130
 
@@ -45,14 +47,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except YotoError as error:
-        print(f"yoto: {error}", file=sys.stderr)
+        _complain(str(error))
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("yoto: stopped.", file=sys.stderr)
+        _complain("stopped.")
         return STOPPED
     except BrokenPipeError:  # whoever read, as `| head` does, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+
+
+def _say(text: str, *, file: TextIO | None = None) -> None:
+    """Print what may hold names from files: none of them steers the terminal."""
+    print(printable(text), file=file)
+
+
+def _complain(text: str) -> None:
+    """The one line on stderr of a command that did not end well."""
+    _say(one_line(f"yoto: {text}"), file=sys.stderr)
 
 
 def _thing(options: argparse.Namespace) -> str:
@@ -129,13 +141,13 @@ def _run(data_path: Path, name: str, config: RunConfig, out: str | None) -> int:
     finally:
         signal.signal(signal.SIGINT, before)
     if status.state == "stopped":
-        print(f"yoto: {status.message} {folder}", file=sys.stderr)
+        _complain(f"{status.message} {folder}")
         return STOPPED
     if status.state == "failed":
-        print(f"yoto: {status.message} {status.hint}", file=sys.stderr)
+        _complain(f"{status.message} {status.hint}")
         return FAILED if status.fault == "ours" else BAD_INPUT
-    print(report.as_text(runs.load_run(folder)))
-    print(f"\nRun folder: {folder}")
+    _say(report.as_text(runs.load_run(folder)))
+    _say(f"\nRun folder: {folder}")
     return DONE
 
 
@@ -144,7 +156,7 @@ def _inspect(options: argparse.Namespace) -> int:
     from yoto_core.data.reading import read_dataset
 
     facts = report.describe_data(read_dataset(options.data))
-    print(json.dumps(facts, indent=1, ensure_ascii=False) if options.json else report.data_as_text(facts))
+    _say(json.dumps(facts, indent=1) if options.json else report.data_as_text(facts))
     return DONE
 
 
@@ -152,7 +164,7 @@ def _list(_options: argparse.Namespace) -> int:
     from yoto_core import report
     from yoto_core.store.history import history
 
-    print(report.runs_as_text(history()))
+    _say(report.runs_as_text(history()))
     return DONE
 
 
@@ -163,9 +175,9 @@ def _show(options: argparse.Namespace) -> int:
 
     folder = _run_folder(options.run)
     status = read_status(folder)
-    print(f"{status.state}: {status.message} {status.hint}".strip())
+    _say(one_line(f"{status.state}: {status.message} {status.hint}".strip()))
     if (folder / "panel.csv").exists():
-        print(report.as_text(runs.load_run(folder)))
+        _say(report.as_text(runs.load_run(folder)))
     return DONE
 
 
@@ -185,17 +197,17 @@ def _predict(options: argparse.Namespace) -> int:
             labelled = saved.label(options.data, **settings, on_progress=bar)
     except DataError:
         with suppress(DataError):  # where genes are missing: what each costs, before anybody asks for --impute
-            print(report.matching_as_text(saved, saved.look(options.data, matrix=options.matrix).matching))
+            _say(report.matching_as_text(saved, saved.look(options.data, matrix=options.matrix).matching))
         raise
-    print(report.matching_as_text(saved, labelled.matching))
+    _say(report.matching_as_text(saved, labelled.matching))
     judged = saved.judge(labelled, dict(options.truth) or None)
     export.write_predictions(out, labelled.table, options.data)
     for finding in (*labelled.findings, *judged.findings):
-        print(f"{finding.level}: {finding.message} {finding.hint}".strip(), file=sys.stderr)
-    print(report.labels_as_text(labelled))
+        _say(one_line(f"{finding.level}: {finding.message} {finding.hint}".strip()), file=sys.stderr)
+    _say(report.labels_as_text(labelled))
     if len(judged.scores):
-        print(report.cross_study_as_text(saved, judged))
-    print(f"{len(labelled.table):,} cells labelled: {out}")
+        _say(report.cross_study_as_text(saved, judged))
+    _say(f"{len(labelled.table):,} cells labelled: {out}")
     return DONE
 
 
@@ -206,7 +218,7 @@ def _export(options: argparse.Namespace) -> int:
     model = _model_path(options.run)
     keep_apart(Path(options.out), {"the model that is exported": model, **_own_places()})
     path = portable.export_model(portable.load_model(model), Path(options.out))
-    print(f"The model with its card: {path}")
+    _say(f"The model with its card: {path}")
     return DONE
 
 
@@ -228,14 +240,14 @@ class _Bar:
         if not sys.stderr.isatty():
             if progress.message != self.message:
                 with suppress(BrokenPipeError):  # the work goes on, whoever reads
-                    print(progress.message, file=sys.stderr)
+                    _say(one_line(progress.message), file=sys.stderr)
             self.message = progress.message
             return
         if self.bar is None or self.message != progress.phase:
             self.__exit__()
             self.bar = tqdm(total=progress.total, file=sys.stderr, leave=False)
             self.message = progress.phase
-        self.bar.set_description(progress.message)
+        self.bar.set_description(one_line(progress.message))
         self.bar.total = progress.total
         self.bar.update(progress.done - self.bar.n)
 
@@ -370,6 +382,8 @@ def _parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a terminal may know fewer characters than names have
     ended = main()
     if ended == STOPPED:  # Python itself would end by the signal where it came while it ran generated code
         sys.stdout.flush()

@@ -34,7 +34,7 @@ from yoto_core.verdicts import (
     stability_words,
     verdict,
 )
-from yoto_core.words import group_words
+from yoto_core.words import group_words, one_line
 
 
 def describe_data(data: Dataset) -> dict[str, object]:
@@ -86,7 +86,7 @@ def data_as_text(facts: dict[str, object]) -> str:
                 for c in columns
             ]
     lines += ["", *(f"{f['level']}: {f['message']} {f['hint']}".strip() for f in facts["findings"])]
-    return "\n".join(lines).strip()
+    return "\n".join(map(one_line, lines)).strip()
 
 
 def describe_design(config: RunConfig) -> str:
@@ -172,18 +172,17 @@ def as_text(run: Run) -> str:
     """The panel and its scores for a terminal."""
     columns = ["rank", "gene", "gene_id", *(["stability"] if run.stability else []), "tasks", "reason"]
     panel = run.panel_table[columns].to_string(index=False, float_format="{:.2f}".format)
-    parts = [f"Panel of {run.panel.panel_size} genes from {run.summary['name']}", panel]
+    parts = [one_line(f"Panel of {run.panel.panel_size} genes from {run.summary['name']}"), panel]
     if run.evaluation is None:
         return "\n\n".join([*parts, "The run was stopped before its scores were measured."])
     for task in run.config.tasks:
         metric = METRIC_LABELS[HEADLINE[task.kind]]
         row = headline(run, task.obs).loc["yoto"] if "yoto" in headline(run, task.obs).index else None
         cells = "" if row is None else f" on {behind(row, run.config.split.group)}"
-        parts.append(verdict(run, task.obs))
-        parts += filter(None, [assay_cost(run, task.obs), sharing_cost(run, task.obs)])
-        parts.append(f"{task.obs}: {metric}{cells}")
+        said = [verdict(run, task.obs), assay_cost(run, task.obs), sharing_cost(run, task.obs)]
+        parts += map(one_line, filter(None, [*said, f"{task.obs}: {metric}{cells}"]))
         parts.append(score_table(run, task.obs).to_string(float_format="{:.3f}".format, na_rep="–"))
-    parts += filter(None, [folds_words(run), needed_rule(run.losses, group=run.config.split.group)])
+    parts += map(one_line, filter(None, [folds_words(run), needed_rule(run.losses, group=run.config.split.group)]))
     parts.append(stability_words(run.stability, group=run.config.split.group, wanted=False))
     parts.append(suggest(run.evaluation.sizes, run.panel.panel_size).sentence)
     parts.append(f"Training took {run.timing['training_seconds']:.1f} s.")
@@ -197,13 +196,13 @@ def runs_as_text(rows: Sequence[Row]) -> str:
     lines = []
     for row in rows:
         when = datetime.fromtimestamp(row.status.created).strftime("%Y-%m-%d %H:%M") if row.status.created else "?"
-        lines.append(f"{row.run_id}  {when}  {row.status.state:<11}  {row.name}")
+        lines.append(one_line(f"{row.run_id}  {when}  {row.status.state:<11}  {row.name}"))
     return "\n".join(lines)
 
 
 def matching_as_text(saved: SavedModel, matching: Matching) -> str:
     """Which panel genes new data hold, and what each missing one costs, for a terminal."""
-    missing = [f"missing {row.gene}: {row.cost}" for row in saved.missing_costs(matching).itertuples()]
+    missing = [one_line(f"missing {row.gene}: {row.cost}") for row in saved.missing_costs(matching).itertuples()]
     return "\n".join([matching.sentence, *missing])
 
 
@@ -211,12 +210,12 @@ def labels_as_text(labelled: Labelled) -> str:
     """What new cells were labelled as, for a terminal."""
     parts = []
     for task in labelled.tasks:
-        parts.append(f"{task}: {labelled.sentence(task, labelled.threshold)}")
+        parts.append(one_line(f"{task}: {labelled.sentence(task, labelled.threshold)}"))
         if f"{task} probability" in labelled.table:
             summary = labelled.summary(task, labelled.threshold)
             parts.append(summary.to_string(index=False, float_format="{:.2f}".format))
     if labelled.shift is not None:
-        parts.append(labelled.shift.sentence)
+        parts.append(one_line(labelled.shift.sentence))
     return "\n\n".join(parts)
 
 

@@ -2,10 +2,14 @@
 
 import math
 import re
+import unicodedata
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:  # a worker says that it lives before pandas has loaded
+    import pandas as pd
 
 _ENDING = re.compile(r"[_. ]?(id|ids|name|no)$", re.IGNORECASE)
+_JOINERS = "\u200c\u200d"
 _PLURALS = {
     "donor": "donors", "patient": "patients", "individual": "individuals", "subject": "subjects", "sample": "samples",
     "batch": "batches", "library": "libraries", "replicate": "replicates", "mouse": "mice", "animal": "animals",
@@ -41,6 +45,30 @@ def number_text(value: float, digits: int = 2, *, signed: bool = False) -> str:
     return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
 
 
-def without_minus_zero(values: pd.Series, digits: int) -> pd.Series:
+def without_minus_zero(values: "pd.Series", digits: int) -> "pd.Series":
     """Numbers of a table's column, rounded to the decimals that it shows, so that none reads −0.00."""
     return values.round(digits) + 0.0  # −0.0 + 0.0 is 0.0
+
+
+def printable(text: str) -> str:
+    r"""Text that may go to a terminal: what would move the cursor, colour it or turn the reading direction is written out.
+
+    Control characters (Unicode Cc, of which a terminal's escape sequences are made), invisible format characters (Cf, as
+    U+202E, which shows names backwards), lone halves of characters (Cs) and the line separators of Unicode become \x1b or
+    \u202e; the two joiners that scripts and emoji need stay. Line breaks stay: names are brought to `one_line` where a
+    sentence is made of them.
+    """
+    return "".join(char if char == "\n" or not _steers(char) else _written_out(char) for char in text)
+
+
+def one_line(text: str) -> str:
+    """The same with line breaks written out too, so that a name cannot begin a line of its own."""
+    return "".join(_written_out(char) if _steers(char) else char for char in text)
+
+
+def _steers(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") and char not in _JOINERS
+
+
+def _written_out(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")

@@ -26,6 +26,7 @@ from yoto_core.store.status import (
     stopped_message,
     write_status,
 )
+from yoto_core.words import one_line
 from yoto_core.work import queue
 from yoto_core.work.reporting import Reporter, drop_parts, watch_over
 
@@ -153,7 +154,7 @@ def main() -> int:
     try:
         carry_out(folder, on_progress=_Log(), should_stop=lambda: bool(asked), own_process=True)
     except RunError as error:
-        print(f"yoto: {error}", file=sys.stderr)
+        print(one_line(f"yoto: {error}"), file=sys.stderr)
         return 1
     finally:
         queue.tend(folder.parent)
@@ -170,7 +171,8 @@ class _Log:
         now = (progress.phase, progress.message)
         if now != self.said:
             with contextlib.suppress(OSError):  # a full disk, which the work itself will meet
-                print(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {progress.phase}: {progress.message}", flush=True)
+                when = time.strftime("%Y-%m-%d %H:%M:%S")
+                print(one_line(f"{when}  {progress.phase}: {progress.message}"), flush=True)
             self.said = now
 
 

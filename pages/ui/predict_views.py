@@ -19,6 +19,7 @@ from yoto_core.store import export, library, portable
 from yoto_core.store.card import model_card, origin
 from yoto_core.store.history import Row, history, history_row, shared
 from yoto_core.store.saved import SavedModel
+from yoto_core.tables import csv_text
 
 PREVIEW = 1_000  # rows shown; the files hold all
 
@@ -166,7 +167,7 @@ def downloads_of(labelled: Labelled, threshold: float, cells: str) -> None:
 
     with st.container(horizontal=True):
         downloads.file_button(
-            "Predictions (CSV)", lambda: table().to_csv(index_label="cell"), "predictions.csv", "text/csv"
+            "Predictions (CSV)", lambda: csv_text(table(), index_label="cell"), "predictions.csv", "text/csv"
         )
         downloads.file_button(
             "New cells with predictions (.h5ad)", lambda: export.predictions_h5ad(table(), path), "predictions.h5ad",

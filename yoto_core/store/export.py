@@ -14,6 +14,7 @@ from yoto_core.data.reading import Dataset, read_dataset
 from yoto_core.errors import DataError
 from yoto_core.files import keep_apart, read_json, write_whole
 from yoto_core.pipeline import Run
+from yoto_core.tables import csv_text
 
 
 def panel_h5ad(run: Run, folder: Path) -> bytes:
@@ -47,7 +48,7 @@ def write_predictions(out: Path, table: pd.DataFrame, source: str | Path) -> Non
     def write(part: Path) -> None:
         part.touch()  # a folder that is not there is named here, before a library says so in words of its own
         if out.suffix == ".csv":
-            table.to_csv(part, index_label="cell")
+            part.write_text(csv_text(table, index_label="cell"), encoding="utf-8")
         else:
             shutil.copyfile(source, part)
             _add_to_obs(part, table)
