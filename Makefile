@@ -1,6 +1,7 @@
 # make app    serve the app on http://127.0.0.1:8501 (sets everything up the first time)
 # make test   set up and run every check and test
 # make bench  print the tables of tests/benchmarks
+# make audit  ask the Python Packaging Advisory Database what is known against the packages installed here (needs a network)
 # PYTHON=...       the interpreter to build .venv with (3.11, 3.12 or 3.13)
 # TORCH_INDEX=...  a package index to take torch from, for instance PyTorch's CPU index
 SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -9,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: app test bench clean
+.PHONY: app test bench audit clean
 app: .venv/app-ready
 	$(BIN)/python -m streamlit run app.py
 
@@ -24,6 +25,12 @@ test: .venv/test-ready
 
 bench: .venv/test-ready
 	$(BIN)/python -W ignore -m tests.benchmarks.demo
+
+# In an environment of its own, so that what is audited is what is used.
+audit: .venv/test-ready
+	test -x .venv/audit/bin/pip-audit || { $(PYTHON) -m venv .venv/audit && .venv/audit/bin/python -m pip install \
+		--quiet --disable-pip-version-check 'pip-audit>=2.9,<3'; }
+	.venv/audit/bin/pip-audit --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 .venv/app-ready: requirements.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make app PYTHON=/path/to/python"; exit 2; }
