@@ -1,11 +1,14 @@
 """Enrichment on sets with a planted answer: sizes, background, correction, case, files and the way to Enrichr."""
 
+import contextlib
 import http.server
 import json
 import threading
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from yoto_core.errors import ConfigError, DataError, RunError
@@ -89,6 +92,25 @@ def test_a_broken_gmt_is_refused_with_a_sentence(content, said):
 def test_a_gmt_keeps_weights_and_blanks_out_of_the_names():
     sets = enrichment.uploaded_sets("\ufeffmy set\tnote\tA,1.0\t\tB\n\nother\t\tC\n".encode(), "mine.gmt")
     assert sets == {"my set": ("A", "B"), "other": ("C",)}
+
+
+def test_a_set_named_again_and_again_gathers_its_genes_once():
+    lines = "".join(f"one\tnote\tG{i % 500}\n" for i in range(300_000))  # gathering by copies would take minutes
+    assert enrichment.uploaded_sets(lines.encode(), "mine.gmt") == {"one": tuple(f"G{i}" for i in range(500))}
+
+
+def test_more_sets_than_can_be_tested_are_refused():
+    lines = "".join(f"set{i}\t\tA\n" for i in range(enrichment.MOST_SETS + 1))
+    with pytest.raises(DataError, match=r"mine\.gmt holds 100,001 gene sets\."):
+        enrichment.uploaded_sets(lines.encode(), "mine.gmt")
+
+
+@given(content=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_bytes_are_sets_or_a_sentence(content):
+    with contextlib.suppress(DataError):
+        sets = enrichment.uploaded_sets(content, "mine.gmt")
+        assert sets
+        assert all(term and genes and all(genes) for term, genes in sets.items())
 
 
 def test_mouse_symbols_are_noticed_and_human_ones_are_not():

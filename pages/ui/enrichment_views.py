@@ -13,7 +13,7 @@ from yoto_core.explore.profiles import Profiles
 from yoto_core.pipeline import Run
 from yoto_core.plots.enrichment import bar_figure, dot_figure, short_name, term_table
 
-LARGEST = 100  # MB of a user's gene sets
+LARGEST = 50  # MB of a user's gene sets
 LABELS = {library.name: library.label for library in LIBRARIES}
 ALL_SETS = "all genes of the chosen sets (as Enrichr does; makes p-values too small)"
 

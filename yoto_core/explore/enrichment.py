@@ -18,6 +18,7 @@ from yoto_core.files import ASSETS
 
 FOLDER = ASSETS / "gene_sets"
 MIN_SET, MAX_SET = 5, 500  # genes of a set within the background
+MOST_SETS = 100_000  # of one file; the whole of MSigDB holds a third of that
 COLUMNS = ["library", "term", "hits", "set_size", "p_value", "adjusted_p", "odds_ratio", "genes"]
 CAVEAT = (
     "A panel is chosen because its genes tell these labels apart, so sets that describe the labels are expected to come"
@@ -66,20 +67,22 @@ def parse_gmt(text: str, name: str) -> dict[str, tuple[str, ...]]:
     """Gene sets of a GMT file: tab-separated lines of name, description and genes.
 
     Raises:
-        DataError: No line holds a set; names what was found instead.
+        DataError: No line holds a set, which names what was found instead; or there are more sets than can be tested.
     """
-    sets: dict[str, tuple[str, ...]] = {}
+    sets: dict[str, dict[str, None]] = {}  # the genes of a set in their order, each once
     for line in text.lstrip("\ufeff").splitlines():
         term, *rest = (part.strip() for part in line.split("\t"))
-        genes = tuple(dict.fromkeys(gene.partition(",")[0] for gene in rest[1:] if gene))
+        genes = dict.fromkeys(filter(None, (gene.partition(",")[0].strip() for gene in rest[1:])))
         if term and genes:
-            sets[term] = (*sets.get(term, ()), *genes)
+            sets.setdefault(term, {}).update(genes)
+    if len(sets) > MOST_SETS:
+        raise DataError(f"{name} holds {len(sets):,} gene sets.", hint=f"Use a file of at most {MOST_SETS:,}.")
     if not sets:
         found = "is empty" if not text.strip() else "holds no gene set"
         raise DataError(
             f"{name} {found}.", hint="A GMT file has one set per line: name, description, genes, with tabs."
         )
-    return sets
+    return {term: tuple(genes) for term, genes in sets.items()}
 
 
 def shipped_sets(name: str) -> dict[str, tuple[str, ...]]:
