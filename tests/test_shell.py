@@ -492,14 +492,3 @@ def test_a_terminal_that_knows_few_characters_is_told_all_the_same(data):
     out, err = shell.communicate(timeout=PATIENCE)
     assert (shell.returncode, err) == (0, "")
     assert "300 cells \\xd7 60 genes" in out
-
-
-@pytest.mark.parametrize("reads", [0, 1])
-def test_a_reader_that_has_seen_enough_is_no_error(reads, data):
-    shell = in_a_process("inspect", data)
-    for _ in range(reads):
-        shell.stdout.readline()
-    shell.stdout.close()
-    with shell.stderr:
-        assert shell.stderr.read() == ""
-    assert shell.wait() == 0
