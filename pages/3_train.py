@@ -48,14 +48,14 @@ if not live:
             nav.next_button("Read the panel", "Panel")
         if status.state != "done":
             lost = status.state == "interrupted" and not status.has_panel
-            if st.button(
+            if state.may_change(folder) and st.button(
                 "Resume",
                 icon=":material/resume:",
                 key="resume",
                 type="primary" if lost else "secondary",
                 help="Goes on from the last checkpoint and ends with the same panel as if nothing had happened.",
             ):
-                queue.resume(folder)
+                queue.resume(folder, owner=state.owner())
                 st.rerun()
             if st.button(
                 "Run again",

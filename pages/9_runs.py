@@ -3,7 +3,8 @@
 import streamlit as st
 
 from pages.ui import messages, nav, run_views, state, sweep_views
-from yoto_core.store.history import history, shared
+from yoto_core.limits import shared
+from yoto_core.store.history import history
 
 nav.ensure_router()
 nav.header("Runs")

@@ -31,11 +31,46 @@ def test_a_file_larger_than_a_chunk_is_kept_whole(monkeypatch):
     assert path.read_bytes() == content
 
 
-def test_the_same_content_is_kept_once_under_its_latest_name():
-    keys = {library.keep(io.BytesIO(b"same"), name) for name in ("first.h5ad", "second.h5ad")}
+def test_the_same_content_is_kept_once_and_each_owner_has_a_name_for_it():
+    keys = {library.keep(io.BytesIO(b"same"), f"{who}.h5ad", owner=who) for who in ("first", "second")}
     assert len(keys) == 1
-    assert library.find(keys.pop())[1] == "second.h5ad"
+    (key,) = keys
+    assert [library.find(key, who)[1] for who in ("first", "second")] == ["first.h5ad", "second.h5ad"]
+    assert library.find(key, "a browser whose cookie is gone")[1] == "second.h5ad"
     assert len(list((home() / "data").glob("*.h5ad"))) == 1
+
+
+@pytest.mark.parametrize("shelf", ["data", "models"])
+def test_on_a_shared_server_a_name_is_only_its_owners(monkeypatch, shelf):
+    find = library.find if shelf == "data" else library.find_model
+    key = library.keep(io.BytesIO(b"same"), "patient 7", owner="me", shelf=shelf)
+    monkeypatch.setenv("YOTO_SHARED", "1")
+    assert find(key, "me")[1] == "patient 7"
+    neutral = f"{key[:8]}{'.h5ad' if shelf == 'data' else '.yoto'}"
+    assert find(key, "you")[1] == find(key)[1] == neutral
+    library.keep(io.BytesIO(b"same"), "mine", owner="you", shelf=shelf)
+    assert (find(key, "me")[1], find(key, "you")[1]) == ("patient 7", "mine")
+
+
+def test_a_name_of_an_earlier_version_is_shown_on_ones_own_machine_alone(monkeypatch):
+    key = hashlib.sha256(b"old").hexdigest()
+    (home() / "data").mkdir(parents=True)
+    (home() / "data" / f"{key}.h5ad").write_bytes(b"old")
+    (home() / "data" / f"{key}.name").write_text("patient 7", encoding="utf-8")
+    assert library.find(key, "me")[1] == "patient 7"
+    monkeypatch.setenv("YOTO_SHARED", "1")
+    assert library.find(key, "me")[1] == f"{key[:8]}.h5ad"
+    library.forget(library.take_in(io.BytesIO(b"old"), "mine", owner="me"))
+    assert library.find(key, "me")[1] == f"{key[:8]}.h5ad"
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"me": 1}', '{"me": {}}', "\0"])
+def test_a_damaged_list_of_names_costs_the_names_alone(content):
+    key = library.keep(io.BytesIO(b"content"), "cells.h5ad", owner="me")
+    (home() / "data" / f"{key}.names.json").write_text(content)
+    assert library.find(key, "me")[1] == f"{key[:8]}.h5ad"
+    library.keep(io.BytesIO(b"content"), "again.h5ad", owner="me")
+    assert library.find(key, "me")[1] == "again.h5ad"
 
 
 @pytest.mark.parametrize("name", ["../../evil.h5ad", "/etc/passwd", "ü <script>.h5ad", "", "a\nb"])
@@ -44,7 +79,7 @@ def test_a_name_is_only_shown_and_never_becomes_a_path(name):
     path, shown = library.find(key)
     assert shown == name
     assert path.parent == home() / "data"
-    assert {file.name for file in (home() / "data").iterdir()} == {f"{key}.h5ad", f"{key}.name"}
+    assert {file.name for file in (home() / "data").iterdir()} == {f"{key}.h5ad", f"{key}.names.json"}
 
 
 def test_models_stand_on_a_shelf_of_their_own():
@@ -61,7 +96,7 @@ def test_models_stand_on_a_shelf_of_their_own():
 
 def test_a_file_whose_name_was_lost_is_found_all_the_same():
     key = library.keep(io.BytesIO(b"content"), "cells.h5ad")
-    (home() / "data" / f"{key}.name").unlink()
+    (home() / "data" / f"{key}.names.json").unlink()
     assert library.find(key)[0].read_bytes() == b"content"
 
 

@@ -164,7 +164,7 @@ def test_an_upload_of_no_use_is_forgotten_unless_it_was_there_before():
     assert kept_files() == set()
     key = library.keep(io.BytesIO(b"no data"), "of another.h5ad")
     send(b"no data", "bad.h5ad")
-    assert kept_files() == {f"{key}.h5ad", f"{key}.name"}
+    assert kept_files() == {f"{key}.h5ad", f"{key}.names.json"}
 
 
 def test_what_somebody_else_kept_meanwhile_stays():

@@ -22,13 +22,14 @@ class Question:
     saved: SavedModel = field(repr=False, compare=False)
     model: str  # key and version
     cells: str
+    name: str  # of the cells, as who asks knows them: it stands in the answers' sentences, and none may be another's
     matrix: str = "auto"
     impute: bool = False
 
     @property
-    def key(self) -> tuple[str, str, str, bool]:
+    def key(self) -> tuple[str, str, str, str, bool]:
         """All of it but the model itself."""
-        return self.model, self.cells, self.matrix, self.impute
+        return self.model, self.cells, self.name, self.matrix, self.impute
 
 
 def model(key: str) -> tuple[str, SavedModel]:
@@ -37,7 +38,7 @@ def model(key: str) -> tuple[str, SavedModel]:
         run = once.run(run_folder(key))
         version = f"{key} {run.evaluation is not None}"  # scores follow the panel
         return version, _model_of_run(version, _run=run)
-    return key, once.uploaded_model(key)
+    return key, state.uploaded_model(key)
 
 
 def look_at(asked: Question) -> Look:
@@ -54,9 +55,9 @@ def label(asked: Question) -> Labelled:
         def on_progress(progress: Progress) -> None:
             bar.progress(progress.done / progress.total, text=messages.plain(progress.message))
 
-        path, name = library.find(asked.cells)
+        path, _ = library.find(asked.cells)
         known.append(
-            asked.saved.label(path, impute=asked.impute, matrix=asked.matrix, name=name, on_progress=on_progress)
+            asked.saved.label(path, impute=asked.impute, matrix=asked.matrix, name=asked.name, on_progress=on_progress)
         )
         bar.empty()
     return known[0]
@@ -84,8 +85,8 @@ def _model_of_run(version: str, *, _run: object) -> SavedModel:
 
 @st.cache_resource(max_entries=8, show_spinner="Looking for the panel's genes …")
 def _look(key: tuple[object, ...], *, _asked: Question) -> Look:
-    path, name = library.find(_asked.cells)
-    return _asked.saved.look(path, matrix=_asked.matrix, name=name)
+    path, _ = library.find(_asked.cells)
+    return _asked.saved.look(path, matrix=_asked.matrix, name=_asked.name)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

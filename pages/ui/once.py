@@ -1,8 +1,11 @@
 """What all tabs read together: data and runs, from disk into memory once for as long as they stay as they are.
 
-Streamlit leaves arguments that begin with _ out of a cache's key: what tells two entries apart must not.
+Streamlit leaves arguments that begin with _ out of a cache's key: what tells two entries apart must not. What is remembered
+carries no name that a user gave to a file: the next who asks may be another user, who has another name for it. The name is
+there only to be told in an error, which is not remembered.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +23,15 @@ from yoto_core.store.runs import load_run
 from yoto_core.store.saved import SavedModel
 
 
-def data(key: str, *, matrix: str) -> Dataset:
-    """The data of this key (DataError where there are none, or the matrix cannot be used)."""
-    path, name = library.find(key)
-    return _data(str(path), path.stat().st_mtime_ns, matrix, name)
+def data(key: str, *, matrix: str, owner: str) -> Dataset:
+    """The data of this key under their owner's name (DataError where there are none, or the matrix cannot be used)."""
+    path, name = library.find(key, owner)
+    return replace(_data(str(path), path.stat().st_mtime_ns, matrix, _name=name), name=name)
 
 
 def facts(found: Dataset) -> dict[str, Any]:
     """What `report.describe_data` says of the data."""
-    return _facts(found.digest, found.scale, _data=found)
+    return {**_facts(found.digest, found.scale, _data=found), "name": found.name}
 
 
 def design(found: Dataset, config: RunConfig) -> Design:
@@ -43,20 +46,20 @@ def run(folder: Path) -> Run:
     return _run(str(folder), max(path.stat().st_mtime_ns for path in settled))
 
 
-def uploaded_model(key: str) -> SavedModel:
-    """The exported model of this key (RunError where there is none, or it cannot be used)."""
-    path, name = library.find_model(key)
-    return _uploaded_model(str(path), name)
+def uploaded_model(key: str, *, owner: str) -> SavedModel:
+    """The exported model of this key (RunError, with its owner's name, where there is none, or it cannot be used)."""
+    path, name = library.find_model(key, owner)
+    return _uploaded_model(str(path), path.stat().st_mtime_ns, _name=name)
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the data …")
-def _data(path: str, changed: int, matrix: str, name: str) -> Dataset:
-    return read_dataset(path, matrix=matrix, name=name)
+def _data(path: str, changed: int, matrix: str, *, _name: str) -> Dataset:
+    return replace(read_dataset(path, matrix=matrix, name=_name), name="")
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _facts(digest: str, scale: Scale, *, _data: Dataset) -> dict[str, Any]:
-    return describe_data(_data)
+    return describe_data(replace(_data, name=""))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Checking the design …")
@@ -70,5 +73,5 @@ def _run(folder: str, changed: int) -> Run:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _uploaded_model(path: str, name: str) -> SavedModel:
-    return load_model(path, name=name)
+def _uploaded_model(path: str, changed: int, *, _name: str) -> SavedModel:
+    return load_model(path, name=_name)

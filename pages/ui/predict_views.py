@@ -8,6 +8,7 @@ import streamlit as st
 from pages.ui import charts, downloads, labelling, messages, nav, state, widgets
 from pages.ui.labelling import Question
 from yoto_core.data.genes import unique_names
+from yoto_core.limits import shared
 from yoto_core.model.calibration import DEFAULT_THRESHOLD, trade_off_sentence
 from yoto_core.plots.shift import DRAWN, shift_figure
 from yoto_core.plots.tradeoff import trade_off_figure
@@ -17,7 +18,7 @@ from yoto_core.prediction.shift import Shift
 from yoto_core.report import file_safe
 from yoto_core.store import export, library, portable
 from yoto_core.store.card import model_card, origin
-from yoto_core.store.history import Row, history, history_row, shared
+from yoto_core.store.history import Row, history, history_row
 from yoto_core.store.saved import SavedModel
 from yoto_core.tables import csv_text
 
@@ -78,7 +79,7 @@ def choose_cells(key: str, saved: SavedModel) -> str:
             st.rerun()
     if cells is None:
         st.stop()
-    st.text(f"Labelling {library.find(cells)[1]}")
+    st.text(f"Labelling {state.name_of(cells)}")
     if labelling.are_training_cells(saved, key, cells):
         st.warning(
             "The model was made with these cells: its answers look better here than on new ones.",
@@ -89,10 +90,11 @@ def choose_cells(key: str, saved: SavedModel) -> str:
 
 def genes(saved: SavedModel, version: str, cells: str) -> Question:
     """Say which matrix is read, what of the panel was found, and what the rest costs; gives what is to be asked."""
-    found = labelling.look_at(Question(saved, version, cells))
+    name = state.name_of(cells)
+    found = labelling.look_at(Question(saved, version, cells, name))
     matrix = _matrix(found, cells)
     if matrix != "auto":
-        found = labelling.look_at(Question(saved, version, cells, matrix))
+        found = labelling.look_at(Question(saved, version, cells, name, matrix))
     matching, impute = found.matching, False
     st.text(f"{found.matching.sentence} Read from {found.chosen.name} ({found.chosen.kind}), {found.cells:,} cells.")
     if matching.missing:
@@ -120,7 +122,7 @@ def genes(saved: SavedModel, version: str, cells: str) -> Question:
         st.info("Choose to take the missing genes as average, or label data in which all were measured.")
         st.stop()
     refuse_missing(matching, impute=impute, name=found.name)
-    return Question(saved, version, cells, matrix, impute)
+    return Question(saved, version, cells, name, matrix, impute)
 
 
 def choose_task(tasks: tuple[str, ...]) -> str:

@@ -7,9 +7,9 @@ import streamlit as st
 from pages.ui import messages, nav, state
 from pages.ui.watch import STATES
 from yoto_core.store import runs
-from yoto_core.store.folders import run_folder
-from yoto_core.store.history import Row, delete_run, history_table, leftovers, shared, sweep_leftovers
-from yoto_core.store.labels import LONGEST, rename
+from yoto_core.store.folders import run_folder, runs_folder
+from yoto_core.store.history import Row, delete_run, history_table, leftovers, sweep_leftovers
+from yoto_core.store.labels import LONGEST, NOT_YOURS, rename
 
 LAST = ("data", "tasks", "minutes", "megabytes")  # columns that a narrow window leaves to be scrolled to
 LISTED = 5  # runs that the question before a deletion names
@@ -58,6 +58,7 @@ def choose(rows: list[Row]) -> list[Row]:
 def actions(chosen: list[Row]) -> None:
     """What can be done with one run, or with several."""
     live = any(row.status.live for row in chosen)
+    mine = all(state.may_change(runs_folder() / row.run_id) for row in chosen)
     with st.container(border=True):
         st.text(chosen[0].name if len(chosen) == 1 else f"{len(chosen):,} runs")
         if len(chosen) == 1:
@@ -66,14 +67,15 @@ def actions(chosen: list[Row]) -> None:
             st.caption(messages.plain(f"{STATES[status.state][0]}.{said}"))
         with st.container(horizontal=True, vertical_alignment="bottom"), messages.errors_shown(stop=False):
             if len(chosen) == 1:
-                _open_copy_rename(chosen[0])
-            if st.button(
-                "Delete", icon=":material/delete:", key="delete", disabled=live, help="Stop it first." if live else None
-            ):
+                _open_and_copy(chosen[0])
+                if mine:
+                    _rename(chosen[0])
+            why_not = NOT_YOURS if not mine else "Stop it first." if live else None
+            if st.button("Delete", icon=":material/delete:", key="delete", disabled=why_not is not None, help=why_not):
                 _confirm(chosen)
 
 
-def _open_copy_rename(row: Row) -> None:
+def _open_and_copy(row: Row) -> None:
     if st.button("Open", type="primary", icon=":material/open_in_new:", key="open"):
         state.open_run(row.run_id)
         nav.go("Panel" if row.status.has_panel else "Train")
@@ -82,10 +84,13 @@ def _open_copy_rename(row: Row) -> None:
         state.open_run(row.run_id)
         state.reuse_design(config)
         nav.go("Design")
+
+
+def _rename(row: Row) -> None:
     with st.popover("Rename", icon=":material/edit:"), st.form(f"rename_{row.run_id}", border=False):
         name = st.text_input("Name", row.label.name, max_chars=LONGEST, placeholder=row.name, width=400)
         if st.form_submit_button("Save the name"):
-            rename(run_folder(row.run_id), name)
+            rename(run_folder(row.run_id), name, owner=state.owner())
             st.rerun()
 
 
@@ -102,7 +107,7 @@ def _confirm(chosen: list[Row]) -> None:
         if st.button("Delete", type="primary", icon=":material/delete:", key="delete_sure"):
             opened = state.run_folder()
             for row in chosen:
-                delete_run(run_folder(row.run_id))
+                delete_run(run_folder(row.run_id), owner=state.owner())
                 if opened is not None and opened.name == row.run_id:
                     state.close_run()
             st.rerun()
@@ -111,9 +116,7 @@ def _confirm(chosen: list[Row]) -> None:
 
 
 def leftovers_button() -> None:
-    """Offer to remove what crashed saves left; nothing where there is nothing, or where the server is shared."""
-    if shared():
-        return
+    """Offer to remove what crashed saves and uploads left; nothing where there is nothing."""
     found = leftovers()
     if found:
         size = sum(leftover.disk for leftover in found) / 1e6

@@ -10,12 +10,13 @@ import streamlit as st
 from pages.ui import messages, nav, state
 from pages.ui.watch import STATES
 from yoto_core.errors import YotoError
+from yoto_core.limits import shared
 from yoto_core.store.folders import run_folder
-from yoto_core.store.history import history_row, shared
+from yoto_core.store.history import history_row
 from yoto_core.store.status import read_status
 from yoto_core.work import jobs, queue
 from yoto_core.work.queue import Job
-from yoto_core.work.sweep import standing, stop_sweep
+from yoto_core.work.sweep import may_change_sweep, standing, stop_sweep
 
 EVERY = 4.0  # seconds between two looks at runs that work
 SHOWN = 4  # runs and comparisons at once; the Runs page has them all
@@ -117,11 +118,14 @@ def _show_work(work: Work) -> None:
                 nav.go("Runs", sweep=work.key)
             state.open_run(work.key)
             nav.go("Train")
-        if st.button("Stop", key=f"stop_{work.key}", icon=":material/stop_circle:", type="tertiary"):
+        may_stop = (
+            may_change_sweep(work.key, state.owner()) if work.is_sweep else state.may_change(run_folder(work.key))
+        )
+        if may_stop and st.button("Stop", key=f"stop_{work.key}", icon=":material/stop_circle:", type="tertiary"):
             if work.is_sweep:
-                stop_sweep(work.key)
+                stop_sweep(work.key, owner=state.owner())
             else:
-                jobs.stop(run_folder(work.key))
+                jobs.stop(run_folder(work.key), owner=state.owner())
             st.toast("Stopping …")
 
 
@@ -145,4 +149,5 @@ def _remember_browser() -> None:
     """Leave a cookie that tells this browser from others, so that a refreshed tab still knows its runs."""
     if state.dataset_key() and not state.is_known():  # before there are data, there is nothing to own
         cookie = f"{state.COOKIE}={state.owner()}; path=/; max-age=31536000; samesite=strict"
-        st.html(f"<script>document.cookie = '{cookie}'</script>", unsafe_allow_javascript=True)
+        secure = "(location.protocol === 'https:' ? '; secure' : '')"
+        st.html(f"<script>document.cookie = '{cookie}' + {secure}</script>", unsafe_allow_javascript=True)

@@ -21,9 +21,10 @@ from yoto_core.explore.selection import Outline
 from yoto_core.files import read_json, reading
 from yoto_core.pipeline import Design, Run
 from yoto_core.prediction.cells import open_cells
-from yoto_core.store import library
+from yoto_core.store import labels, library
 from yoto_core.store.folders import RUN_ID, runs_folder
 from yoto_core.store.folders import run_folder as folder_of
+from yoto_core.store.saved import SavedModel
 from yoto_core.store.status import read_status
 
 COOKIE = "yoto_owner"
@@ -74,7 +75,12 @@ def dataset_key() -> str | None:
 def dataset_name() -> str | None:
     """What the loaded data are called, or None."""
     key = dataset_key()
-    return library.find(key)[1] if key else None
+    return name_of(key) if key else None
+
+
+def name_of(key: str) -> str:
+    """What this browser calls kept data (DataError where they are gone)."""
+    return library.find(key, owner())[1]
 
 
 def dataset_path() -> Path:
@@ -84,7 +90,7 @@ def dataset_path() -> Path:
 
 def dataset() -> Dataset:
     """The loaded data (DataError where the chosen matrix cannot be used)."""
-    return once.data(dataset_key(), matrix=matrix())
+    return once.data(dataset_key(), matrix=matrix(), owner=owner())
 
 
 def facts() -> dict[str, Any]:
@@ -115,7 +121,7 @@ def take_upload(file: UploadedFile | None) -> bool:
     Raises:
         DataError: The file cannot be read; what was loaded before stays loaded.
     """
-    return _take(file, _UPLOAD, lambda key: once.data(key, matrix="auto"), _choose_data)
+    return _take(file, _UPLOAD, lambda key: once.data(key, matrix="auto", owner=owner()), _choose_data)
 
 
 def open_demo() -> None:
@@ -165,6 +171,11 @@ def owner() -> str:
     if _OWNER not in st.session_state:
         st.session_state[_OWNER] = _cookie() or secrets.token_hex(16)
     return st.session_state[_OWNER]
+
+
+def may_change(folder: Path) -> bool:
+    """Whether this browser may stop, resume, rename or delete a run (`labels.may_change`)."""
+    return labels.may_change(folder, owner())
 
 
 def is_known() -> bool:
@@ -244,7 +255,7 @@ def open_run(run_id: str) -> None:
 def run_data(found: Run) -> Dataset | None:
     """The data of a run as it read them, or None where they are no longer here or have changed."""
     try:
-        data = once.data(dataset_key() or "", matrix=found.config.genes.matrix)
+        data = once.data(dataset_key() or "", matrix=found.config.genes.matrix, owner=owner())
     except YotoError:
         return None
     return data if data.digest == found.summary["digest"] else None
@@ -304,7 +315,7 @@ def choose_model(key: str) -> None:
     if RUN_ID.fullmatch(key):
         folder_of(key)
     else:
-        st.session_state[_UPLOADED_MODELS] = {**uploaded_models(), key: library.find_model(key)[1]}
+        st.session_state[_UPLOADED_MODELS] = {**uploaded_models(), key: library.find_model(key, owner())[1]}
     st.session_state[_MODEL] = key
     _write_link()
 
@@ -314,13 +325,18 @@ def uploaded_models() -> dict[str, str]:
     return st.session_state.get(_UPLOADED_MODELS, {})
 
 
+def uploaded_model(key: str) -> SavedModel:
+    """An exported model by its key (RunError where there is none, or it cannot be used)."""
+    return once.uploaded_model(key, owner=owner())
+
+
 def take_model(file: UploadedFile | None) -> bool:
     """Keep a newly uploaded .yoto file and choose it; True where there was a new one.
 
     Raises:
         RunError: It holds no model that can be used; what was chosen before stays chosen.
     """
-    return _take(file, _MODEL_UPLOAD, once.uploaded_model, choose_model, "models")
+    return _take(file, _MODEL_UPLOAD, uploaded_model, choose_model, "models")
 
 
 def new_cells() -> str | None:
@@ -362,7 +378,7 @@ def _take(
     """
     if file is None or file.file_id == st.session_state.get(seen):
         return False
-    kept = library.take_in(file, file.name, shelf=shelf)
+    kept = library.take_in(file, file.name, shelf=shelf, owner=owner())
     try:
         with memory_named(file.name):
             try_out(kept.key)
@@ -377,7 +393,7 @@ def _take(
 
 
 def _look_at_cells(key: str) -> None:
-    path, name = library.find(key)
+    path, name = library.find(key, owner())
     with open_cells(path, name=name):
         pass
 

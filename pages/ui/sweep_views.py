@@ -9,7 +9,7 @@ from yoto_core.plots.sweep import sweep_figure
 from yoto_core.report import METRIC_LABELS
 from yoto_core.store.history import Row
 from yoto_core.words import without_minus_zero
-from yoto_core.work.sweep import Vary, comparison, standing, stop_sweep, summary, sweep_rows, varied
+from yoto_core.work.sweep import Vary, comparison, may_change_sweep, standing, stop_sweep, summary, sweep_rows, varied
 
 FIGURES = {"mean": "Mean", "lowest": "Lowest", "highest": "Highest"}
 DIFFER: dict[Vary | None, str] = {
@@ -49,8 +49,9 @@ def _progress_and_table(sweep_id: str, *, live: bool) -> None:
         now = standing(sweep_id)
         if now.live:
             st.progress(now.done, text=f"{now.ended:,} of {now.total:,} runs have ended")
-            if st.button("Stop all", icon=":material/stop_circle:", key="sweep_stop"):
-                stop_sweep(sweep_id)
+            mine = may_change_sweep(sweep_id, state.owner())
+            if mine and st.button("Stop all", icon=":material/stop_circle:", key="sweep_stop"):
+                stop_sweep(sweep_id, owner=state.owner())
         table = comparison(sweep_rows(sweep_id))
         seen = summary(table)
         if len(seen):

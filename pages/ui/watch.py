@@ -68,14 +68,14 @@ def show(folder: Path, now: Look) -> None:
         _ending(now.status)
         return
     _progress(now)
-    if button.button(
+    if state.may_change(folder) and button.button(
         "Stopping …" if now.stopping else "Stop",
         icon=":material/stop_circle:",
         width="stretch",
         key="stop",
         disabled=now.stopping,
     ):
-        jobs.stop(folder)
+        jobs.stop(folder, owner=state.owner())
         st.toast("Stopping …")
 
 
@@ -126,7 +126,8 @@ def show_curves(folder: Path) -> None:
             figure, key="training", config={"displayModeBar": False},
             alt="Active genes and validation scores over training steps",
         )  # fmt: skip
-    _log(folder / "log.txt")
+    if state.may_change(folder):  # it may name folders of the server
+        _log(folder / "log.txt")
 
 
 @st.cache_resource(ttl=EVERY / 2, max_entries=64, show_spinner=False)

@@ -16,8 +16,8 @@ from yoto_core.errors import RunError
 from yoto_core.files import home, locked, read_json, reading, saving, writer_of
 from yoto_core.scores.metrics import HEADLINE
 from yoto_core.store.folders import RUN_ID, delete_folder, runs_folder
-from yoto_core.store.labels import Label, read_label
-from yoto_core.store.library import ENDINGS
+from yoto_core.store.labels import Label, read_label, refuse_strangers
+from yoto_core.store.shelves import ENDINGS
 from yoto_core.store.status import Scores, Status, read_status
 from yoto_core.words import number_text
 
@@ -51,11 +51,6 @@ class Leftover:
 
     path: Path
     disk: int  # bytes
-
-
-def shared() -> bool:
-    """Whether several people use this server and must not see each other's runs: `YOTO_SHARED=1`."""
-    return os.environ.get("YOTO_SHARED", "") == "1"
 
 
 def history(owner: str | None = None) -> list[Row]:
@@ -99,8 +94,9 @@ def history_table(rows: list[Row]) -> pd.DataFrame:
     )
 
 
-def delete_run(folder: Path) -> None:
-    """Remove a run for good (RunError where it still works or waits)."""
+def delete_run(folder: Path, *, owner: str | None = None) -> None:
+    """Remove a run for good (RunError where it still works or waits, or is not this owner's: see `may_change`)."""
+    refuse_strangers(folder, owner)
     with locked(folder.parent):
         if _works(folder):
             raise RunError("A run that waits or works cannot be deleted.", hint="Stop it first.")

@@ -1,91 +1,112 @@
 """Uploaded files by what they contain: each is kept once, under the SHA-256 of its bytes, and found again by that key.
 
-Data files and exported models stand on shelves of their own.
+Data files and exported models stand on shelves of their own. Whoever brings bytes that are there already shares the file
+but not its name: every owner (a browser) has their own.
 """
 
 import hashlib
 import os
-import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from yoto_core.demo import DEMO_FILE, DEMO_NAME
-from yoto_core.errors import DataError, RunError
-from yoto_core.files import home, locked, saving, write_text
+from yoto_core.errors import DataError, PlaceError, RunError
+from yoto_core.files import home, locked, part_of, saving
+from yoto_core.limits import Limits
+from yoto_core.store import storage
+from yoto_core.store.shelves import KEY, Entry, Record, Shelf, note_use, place, read_record, shown_name, write_record
 
 DEMO_KEY = "demo"
-KEY = re.compile(r"[0-9a-f]{64}")
 CHUNK = 1 << 22  # bytes
-Shelf = Literal["data", "models"]
-ENDINGS: dict[Shelf, str] = {"data": ".h5ad", "models": ".yoto"}
 
 
 @dataclass(frozen=True)
 class Kept:
-    """An upload on its shelf: its key, and whether it was not there before; `inode` tells it from a later copy."""
+    """An upload on its shelf: its key, and whether it was not there before; the claim tells it from a later one."""
 
     key: str
     shelf: Shelf
     is_new: bool
-    inode: int
+    owner: str
+    claim: str
+    former: Entry | None  # the owner's own of the same bytes
 
 
-def keep(stream: BinaryIO, name: str, *, shelf: Shelf = "data") -> str:
+def keep(stream: BinaryIO, name: str, *, shelf: Shelf = "data", owner: str = "") -> str:
     """Copy an uploaded file to its shelf in `$YOTO_HOME`, a few megabytes at a time, and return its key."""
-    return take_in(stream, name, shelf=shelf).key
+    return take_in(stream, name, shelf=shelf, owner=owner).key
 
 
-def take_in(stream: BinaryIO, name: str, *, shelf: Shelf = "data") -> Kept:
-    """The same, with what `forget` needs to know of it."""
-    folder, digest = home() / shelf, hashlib.sha256()
+def take_in(stream: BinaryIO, name: str, *, shelf: Shelf = "data", owner: str = "") -> Kept:
+    """The same, with what `forget` needs to know of it.
+
+    Raises:
+        DataError: The file is larger than one may be.
+        PlaceError: There is no room for it, by the limits of this server or on the disk.
+        ConfigError: A limit is set to something that is none.
+    """
+    limits, size = Limits.from_environment(), _length(stream)
+    storage.refuse_large(name, size, limits)
+    storage.remove_expired(limits)
     with saving():
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f".{secrets.token_hex(8)}.part"
+        (home() / shelf).mkdir(parents=True, exist_ok=True)
+    try:
+        storage.refuse_beyond_share(name, size, owner, limits)
+        storage.refuse_without_room(name, size, limits)
+    except PlaceError:
+        known = _known(stream, shelf)  # what is there already needs no room
+        if known is None:
+            raise
+        with locked(home()):
+            if owner not in read_record(place(known, shelf)).entries:
+                storage.refuse_beyond_share(name, size, owner, limits)
+            return _claim(known, name, shelf, owner, is_new=False)
+    part = part_of(home() / shelf / "upload")
+    with saving():
         try:
-            with part.open("wb") as file:
-                while chunk := stream.read(CHUNK):
-                    digest.update(chunk)
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-                inode = os.fstat(file.fileno()).st_ino
-            key = digest.hexdigest()
-            with locked(folder):
-                is_new = not _place(key, shelf).exists()
-                part.replace(_place(key, shelf))
+            key, size = _copy(stream, part, lambda written: storage.refuse_large(name, written, limits))
+            with locked(home()):
+                at = place(key, shelf)
+                is_new = not at.exists()
+                if is_new:
+                    storage.refuse_beyond_share(name, size, owner, limits)
+                    storage.refuse_without_room(name, size, limits)
+                if is_new or at.stat().st_size != size:
+                    part.replace(at)
+                return _claim(key, name, shelf, owner, is_new=is_new)
         finally:
             part.unlink(missing_ok=True)
-    write_text(folder / f"{key}.name", name)
-    return Kept(key, shelf, is_new, inode)
 
 
-def find(key: str) -> tuple[Path, str]:
-    """The path and the shown name of the data under a key (DataError where there is none)."""
+def find(key: str, owner: str = "") -> tuple[Path, str]:
+    """The path of the data under a key and what this owner calls them (DataError where there are none)."""
     if key == DEMO_KEY:
         return DEMO_FILE, DEMO_NAME
-    found = _find(key, "data")
+    found = _find(key, "data", owner)
     if found is None:
         raise DataError("The data of this link are not on this machine.", hint="Load the file again.")
     return found
 
 
-def find_model(key: str) -> tuple[Path, str]:
-    """The path and the shown name of the exported model under a key (RunError where there is none)."""
-    found = _find(key, "models")
+def find_model(key: str, owner: str = "") -> tuple[Path, str]:
+    """The path of the exported model under a key and what this owner calls it (RunError where there is none)."""
+    found = _find(key, "models", owner)
     if found is None:
         raise RunError("The model of this link is not on this machine.", hint="Load the .yoto file again.")
     return found
 
 
 def forget(kept: Kept) -> None:
-    """Remove an upload that turned out to be of no use, but never what somebody else has kept before or since."""
-    place = _place(kept.key, kept.shelf)
-    with locked(place.parent):
-        if kept.is_new and place.exists() and place.stat().st_ino == kept.inode:
-            for path in (place, place.with_suffix(".name")):
-                path.unlink(missing_ok=True)
+    """Take an upload back that turned out to be of no use; what anybody else has kept before or since stays."""
+    at = place(kept.key, kept.shelf)
+    with locked(home()), saving():
+        record = read_record(at)
+        entry = record.entries.get(kept.owner)
+        if entry is not None and entry.claim == kept.claim:
+            write_record(at, record.with_entry(kept.owner, kept.former))
 
 
 def key_of(path: str | Path) -> str | None:
@@ -100,13 +121,54 @@ def key_of(path: str | Path) -> str | None:
     )
 
 
-def _place(key: str, shelf: Shelf) -> Path:
-    return home() / shelf / f"{key}{ENDINGS[shelf]}"
+def _claim(key: str, name: str, shelf: Shelf, owner: str, *, is_new: bool) -> Kept:
+    """Enter an owner's name for a file that is there; the caller holds the lock."""
+    at = place(key, shelf)
+    record, claim = Record() if is_new else read_record(at), secrets.token_hex(8)
+    former = record.entries.get(owner)
+    write_record(at, record.with_entry(owner, Entry(name, claim)))
+    return Kept(key, shelf, is_new, owner, claim, former)
 
 
-def _find(key: str, shelf: Shelf) -> tuple[Path, str] | None:
-    path = _place(key, shelf)
+def _copy(stream: BinaryIO, part: Path, check: Callable[[int], None]) -> tuple[str, int]:
+    """Write a stream down: its digest and its bytes."""
+    digest, written = hashlib.sha256(), 0
+    with part.open("wb") as file:
+        while chunk := stream.read(CHUNK):
+            written += len(chunk)
+            check(written)  # a length that was said before may lie
+            digest.update(chunk)
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest(), written
+
+
+def _length(stream: BinaryIO) -> int:
+    """Bytes that a stream says it still has; 0 where it does not say."""
+    if not stream.seekable():
+        return 0
+    here = stream.tell()
+    end = stream.seek(0, os.SEEK_END)
+    stream.seek(here)
+    return end - here
+
+
+def _known(stream: BinaryIO, shelf: Shelf) -> str | None:
+    """The key of a stream whose bytes are kept already, or None."""
+    if not stream.seekable():
+        return None
+    here, digest = stream.tell(), hashlib.sha256()
+    while chunk := stream.read(CHUNK):
+        digest.update(chunk)
+    stream.seek(here)
+    key = digest.hexdigest()
+    return key if place(key, shelf).is_file() else None
+
+
+def _find(key: str, shelf: Shelf, owner: str) -> tuple[Path, str] | None:
+    path = place(key, shelf)
     if not KEY.fullmatch(key) or not path.is_file():
         return None
-    name = path.with_suffix(".name")
-    return path, name.read_text(encoding="utf-8") if name.is_file() else f"{key[:8]}{ENDINGS[shelf]}"
+    note_use(path)
+    return path, shown_name(path, owner)

@@ -15,6 +15,7 @@ import psutil
 
 from yoto_core.errors import RunError
 from yoto_core.files import PROJECT, home, locked, saving
+from yoto_core.store.labels import refuse_strangers
 from yoto_core.store.status import (
     Status,
     ask_to_stop,
@@ -68,8 +69,12 @@ def settle(folder: Path, exit_code: int | None = None) -> None:
             write_status(folder, lost(folder, status, exit_code))
 
 
-def stop(folder: Path) -> None:
-    """End a run: one that waits, here; one that works ends itself within two seconds, or is made to soon after."""
+def stop(folder: Path, *, owner: str | None = None) -> None:
+    """End a run: one that waits, here; one that works ends itself within two seconds, or is made to soon after.
+
+    RunError where it is not this owner's to end (`labels.may_change`).
+    """
+    refuse_strangers(folder, owner)
     with locked(folder.parent):
         status = read_status(folder)
         if status.state == "queued":

@@ -15,7 +15,7 @@ from pathlib import Path
 from yoto_core.errors import RunError
 from yoto_core.files import locked
 from yoto_core.store.folders import RUN_ID, runs_folder
-from yoto_core.store.labels import read_label
+from yoto_core.store.labels import read_label, refuse_strangers
 from yoto_core.store.status import FILE, STOP_FILE, Status, has_process, last_word, lost, queued, write_status
 from yoto_core.work import jobs
 
@@ -44,8 +44,12 @@ def submit(*folders: Path) -> None:
     tend(folders[0].parent)
 
 
-def resume(folder: Path) -> None:
-    """Hand in a run that ended early: it goes on from its last checkpoint, or begins anew where there is none."""
+def resume(folder: Path, *, owner: str | None = None) -> None:
+    """Hand in a run that ended early: it goes on from its last checkpoint, or begins anew where there is none.
+
+    RunError where it did not end early, or is not this owner's to resume (`labels.may_change`).
+    """
+    refuse_strangers(folder, owner)
     with locked(folder.parent):
         status = last_word(folder)
         if status.state == "done" or (status.state == "running" and has_process(status)) or status.waiting:

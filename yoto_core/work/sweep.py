@@ -18,7 +18,7 @@ from yoto_core.files import reading
 from yoto_core.store import runs
 from yoto_core.store.folders import run_folder
 from yoto_core.store.history import Row, history_row
-from yoto_core.store.labels import Label
+from yoto_core.store.labels import Label, may_change
 from yoto_core.work import jobs, queue
 
 MOST = 100  # runs of one sweep
@@ -100,11 +100,16 @@ def standing(sweep_id: str) -> Standing:
     return Standing(sum(status.share for status in found) / max(1, len(found)), ended, len(found), ended < len(found))
 
 
-def stop_sweep(sweep_id: str) -> None:
-    """Stop every run of a sweep that waits or works."""
+def may_change_sweep(sweep_id: str, owner: str | None) -> bool:
+    """Whether this owner may stop a sweep: all of its runs are theirs to change (`labels.may_change`)."""
+    return all(may_change(job.folder, owner) for job in _jobs_of(sweep_id))
+
+
+def stop_sweep(sweep_id: str, *, owner: str | None = None) -> None:
+    """Stop every run of a sweep that waits or works (RunError where it is not this owner's to stop)."""
     # The waiting ones first, so that none starts meanwhile.
     for job in sorted(_jobs_of(sweep_id), key=lambda job: job.status.state == "running"):
-        jobs.stop(job.folder)
+        jobs.stop(job.folder, owner=owner)
 
 
 def comparison(rows: Sequence[Row]) -> pd.DataFrame:
