@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import pytest
 from tests.shared_runs import CONDITION, config_for, toy_dataset, toy_on_disk, wait_for, wait_for_end, wait_until_gone
 from yoto_core import pipeline
 from yoto_core.config import EvaluationConfig, TrainingConfig
-from yoto_core.files import part_of
+from yoto_core.files import home, part_of
 from yoto_core.model import checkpoint
 from yoto_core.store import process, runs
 from yoto_core.store.folders import runs_folder
@@ -243,3 +244,24 @@ def test_leftovers_of_crashed_saves_are_found_and_nothing_else():
     assert leftovers() == []
     assert written.exists()
     assert young.exists()
+
+
+def test_unfinished_uploads_of_dead_servers_are_leftovers_at_once_and_those_of_living_ones_never():
+    shelves = [home() / name for name in ("data", "models")]
+    for shelf in shelves:
+        shelf.mkdir(parents=True)
+    dead = [shelf / f".upload.0a1b2c.{2**22 + 1}.part" for shelf in shelves]
+    dead.append(shelves[0] / f".{'a' * 64}.names.json.0a1b2c.{2**22 + 1}.part")
+    before = part_of(shelves[0] / "upload")  # of another process with the number of this one, before it began
+    nameless_old, nameless_young = shelves[0] / ".0a.part", shelves[0] / ".0b.part"  # of an earlier version
+    written, kept = part_of(shelves[0] / "upload"), shelves[0] / f"{'a' * 64}.h5ad"
+    for path in (*dead, before, nameless_old, nameless_young, written, kept):
+        path.write_text("half")
+    for path in (before, nameless_old, kept):
+        os.utime(path, (1.0, 1.0))
+    assert {leftover.path for leftover in leftovers()} == {*dead, before, nameless_old}
+    with ThreadPoolExecutor(4) as several:  # as servers that start together on one home
+        freed = list(several.map(lambda _: sweep_leftovers(), range(4)))
+    assert sum(freed) == 4 * 5
+    assert leftovers() == []
+    assert all(path.exists() for path in (nameless_young, written, kept))

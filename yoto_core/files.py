@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from yoto_core.errors import ConfigError, PlaceError, RunError, limit_of, out_of_memory
+from yoto_core.limits import shared
 
 PROJECT = Path(__file__).resolve().parents[1]
 PART = re.compile(r"\..*\.([0-9]+)\.part", re.DOTALL)
@@ -138,6 +139,10 @@ def saving() -> Iterator[None]:
         if limit := out_of_memory(error) and limit_of(error, "Saving the run", PlaceError):
             raise limit from error
         place = Path(error.filename).parent if error.filename else home()
+        if shared():  # where the server keeps things is nobody's business but its owner's
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            said = "is full" if full else f"cannot be written ({error.strerror or type(error).__name__})"
+            raise PlaceError(f"The disk of this server {said}.", hint="Tell whoever runs the server.") from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise PlaceError(
                 f"The disk that holds {place} is full.", hint="Free some space, then run again."

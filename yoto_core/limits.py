@@ -44,7 +44,7 @@ class Limits:
         found = {
             name: _number(variable, usual[name], zero_allowed=name in ENDLESS) for name, variable in VARIABLES.items()
         }
-        if not os.environ.get(VARIABLES["waiting"]):
+        if not is_set(VARIABLES["waiting"]):
             found["waiting"] = max(found["waiting"], found["upload"])
         if found["waiting"] < found["upload"]:
             raise ConfigError(
@@ -72,6 +72,11 @@ def shared() -> bool:
     return os.environ.get(SHARED, "") not in ("", "0")
 
 
+def is_set(variable: str) -> bool:
+    """Whether a variable of the environment says anything."""
+    return bool(os.environ.get(variable, "").strip())
+
+
 def size_text(size: float) -> str:
     """Bytes in words: 12 KB, 3.4 MB, 2 GB."""
     for unit, name in ((MB * 1024, "GB"), (MB, "MB")):
@@ -81,9 +86,9 @@ def size_text(size: float) -> str:
 
 
 def _number(variable: str, usual: int, *, zero_allowed: bool) -> int:
-    asked = os.environ.get(variable, "").strip()
-    if not asked:
+    if not is_set(variable):
         return usual
+    asked = os.environ[variable].strip()
     if not (asked.isascii() and asked.isdigit()) or (int(asked) == 0 and not zero_allowed):
         unit = "days" if variable.endswith("DAYS") else "megabytes"
         least = "0 for no limit" if zero_allowed else "1 or more"

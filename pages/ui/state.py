@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.ui import once
+from pages.ui import once, uploads
 from yoto_core.config import RunConfig
 from yoto_core.data.checks import Finding, check_data
 from yoto_core.data.reading import Dataset
@@ -374,10 +374,28 @@ def _take(
 ) -> bool:
     """Keep a newly uploaded file, see that it can be used, and choose it; one of no use is forgotten again.
 
-    Where the machine was the reason, the file stays: it may be of use with more memory, and to others.
+    Where the machine was the reason, the file stays: it may be of use with more memory, and to others. Either way its bytes
+    are let go from memory, and what was wrong with it is said for as long as its name stands in the upload box.
     """
-    if file is None or file.file_id == st.session_state.get(seen):
+    taken, refused = st.session_state.get(seen, (None, None))
+    if file is None or file.file_id == taken:
+        if file is not None and refused is not None:
+            raise refused
         return False
+    try:
+        _keep_and_try(file, try_out, choose, shelf)
+    except YotoError as error:
+        st.session_state[seen] = (file.file_id, error)
+        raise
+    finally:
+        uploads.let_go(file)
+    st.session_state[seen] = (file.file_id, None)
+    return True
+
+
+def _keep_and_try(
+    file: UploadedFile, try_out: Callable[[str], object], choose: Callable[[str], None], shelf: library.Shelf
+) -> None:
     kept = library.take_in(file, file.name, shelf=shelf, owner=owner())
     try:
         with memory_named(file.name):
@@ -387,9 +405,7 @@ def _take(
     except YotoError:
         library.forget(kept)
         raise
-    st.session_state[seen] = file.file_id
     choose(kept.key)
-    return True
 
 
 def _look_at_cells(key: str) -> None:

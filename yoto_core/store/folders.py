@@ -3,6 +3,7 @@
 `$YOTO_HOME/runs/<id>/`; the id is 128 random bits in hex, so a link cannot be guessed.
 """
 
+import contextlib
 import re
 import secrets
 import shutil
@@ -52,4 +53,11 @@ def delete_folder(folder: Path) -> None:
     with saving():
         doomed = folder.with_name(f".old-{folder.name}")
         folder.rename(doomed)
-        shutil.rmtree(doomed)
+        remove_folder(doomed)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all in it, although others may be at it too; an OSError says what refuses to go."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)

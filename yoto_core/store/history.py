@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +14,7 @@ import psutil
 from yoto_core.errors import RunError
 from yoto_core.files import home, locked, read_json, reading, saving, writer_of
 from yoto_core.scores.metrics import HEADLINE
-from yoto_core.store.folders import RUN_ID, delete_folder, runs_folder
+from yoto_core.store.folders import RUN_ID, delete_folder, remove_folder, runs_folder
 from yoto_core.store.labels import Label, read_label, refuse_strangers
 from yoto_core.store.shelves import ENDINGS
 from yoto_core.store.status import Scores, Status, read_status
@@ -23,6 +22,7 @@ from yoto_core.words import number_text
 
 METRIC_NAMES = {HEADLINE["classification"]: "", HEADLINE["regression"]: "R² "}
 OLD = 3600.0  # seconds after which an unfinished file without an owner is a leftover
+CLOCK = 60.0  # seconds by which a file may seem older than the process that writes it
 
 
 @dataclass(frozen=True)
@@ -110,22 +110,23 @@ def leftovers() -> list[Leftover]:
         if entry.name.startswith(".old-") or (entry.name.startswith(".new-") and _age(entry) > OLD):
             found.append(Leftover(Path(entry.path), _size(Path(entry.path))))
         elif RUN_ID.fullmatch(entry.name):
-            found += [Leftover(Path(e.path), e.stat().st_size) for e in _entries(Path(entry.path)) if _lost_part(e)]
+            found += [Leftover(Path(e.path), _age_and_size(e)[1]) for e in _entries(Path(entry.path)) if _lost_part(e)]
     kept = [entry for shelf in ENDINGS for entry in _entries(home() / shelf)]
-    uploads = [entry for entry in kept if entry.name.endswith(".part") and _age(entry) > OLD]
-    return found + [Leftover(Path(e.path), e.stat().st_size) for e in uploads]
+    # Uploads of earlier versions do not say who writes them.
+    uploads = [e for e in kept if _lost_part(e) and (writer_of(e.name) is not None or _age(e) > OLD)]
+    return found + [Leftover(Path(e.path), _age_and_size(e)[1]) for e in uploads]
 
 
 def sweep_leftovers() -> int:
-    """Remove the leftovers and return the bytes that are free now."""
+    """Remove the leftovers and return the bytes that are free now; other processes may be at it too."""
     freed = 0
     for leftover in leftovers():
-        with saving():
+        with saving(), contextlib.suppress(FileNotFoundError):
             if leftover.path.is_dir():
-                shutil.rmtree(leftover.path)
+                remove_folder(leftover.path)
             else:
-                leftover.path.unlink(missing_ok=True)
-        freed += leftover.disk
+                leftover.path.unlink()
+            freed += leftover.disk
     return freed
 
 
@@ -171,7 +172,12 @@ def _lost_part(entry: os.DirEntry[str]) -> bool:
     if not (entry.name.startswith(".") and entry.name.endswith(".part")):
         return False
     writer = writer_of(entry.name)
-    return writer is None or not psutil.pid_exists(writer)
+    try:  # in a container every server may have the number of the one before
+        return writer is None or psutil.Process(writer).create_time() > time.time() - _age(entry) + CLOCK
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -179,7 +185,15 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _age(entry: os.DirEntry[str]) -> float:
-    return time.time() - entry.stat().st_mtime
+    return _age_and_size(entry)[0]
+
+
+def _age_and_size(entry: os.DirEntry[str]) -> tuple[float, int]:
+    """Seconds since the last change, and bytes; none of either where it is gone meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        found = entry.stat()
+        return time.time() - found.st_mtime, found.st_size
+    return 0.0, 0
 
 
 def _size(folder: Path) -> int:

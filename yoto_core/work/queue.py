@@ -130,7 +130,11 @@ def _start(job: Job) -> None:
     try:
         jobs.start(job.folder, then=_ended)
     except (RunError, OSError) as error:
-        message, hint = (error.args[0], error.hint) if isinstance(error, RunError) else (str(error), "Run it again.")
+        message, hint = (
+            (error.args[0], error.hint)
+            if isinstance(error, RunError)
+            else (error.strerror or type(error).__name__, "Run it again.")
+        )
         said = {"message": f"It could not be started. {message}", "hint": hint}
         write_status(job.folder, replace(job.status, state="failed", fault="machine", **said))
 
