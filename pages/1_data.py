@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from pages.ui import messages, nav, state, welcome, widgets
+from pages.ui import messages, nav, state, storage_views, welcome, widgets
 
 nav.ensure_router()
 nav.header("Data")
@@ -16,6 +16,7 @@ with left:
         help="An AnnData file with expression of single cells and labels in obs. It stays on this machine.",
         key="upload",
     )
+    storage_views.limits()
 with right, st.container(border=True):
     st.markdown("**No file at hand?**")
     st.caption("2,800 blood cells with and without interferon-beta (Kang et al. 2018).")
@@ -28,6 +29,7 @@ with messages.errors_shown(stop=False):
     if state.take_upload(upload):
         st.rerun()
 
+storage_views.show()
 if state.dataset_key() is None:
     welcome.show()
     st.stop()

@@ -29,18 +29,19 @@ from yoto_core.store.status import read_status
 
 COOKIE = "yoto_owner"
 
-_DATA, _MATRIX, _CONFIG, _RUN, _NOTICE, _UPLOAD = "data_key", "matrix", "config", "run_id", "notice", "upload_id"
+_DATA, _MATRIX, _CONFIG, _RUN, _NOTICE = "data_key", "matrix", "config", "run_id", "notice"
 _DRAFT, _ROUND, _OWNER = "draft", "design_round", "owner"
 _WATCHED, _ANNOUNCED = "watched", "announced"
 _OUTLINE = "outline"  # (run id, Outline)
-_NEW_CELLS, _NEW_UPLOAD = "new_cells", "new_upload_id"
-_MODEL, _MODEL_UPLOAD, _UPLOADED_MODELS = "model_key", "model_upload_id", "uploaded_models"
+_NEW_CELLS = "new_cells"
+_MODEL, _UPLOADED_MODELS = "model_key", "uploaded_models"
 LINKED = ("data", "run", "model", "cells")  # what the address may name
 
 
 def follow_link() -> None:
     """Take over what the address names, once per value, then keep the address up to date."""
     data, run, model, cells = (st.query_params.get(name) for name in LINKED)
+    _drop_what_is_gone()
     try:
         if data and data != dataset_key():
             library.find(data)
@@ -121,12 +122,17 @@ def take_upload(file: UploadedFile | None) -> bool:
     Raises:
         DataError: The file cannot be read; what was loaded before stays loaded.
     """
-    return _take(file, _UPLOAD, lambda key: once.data(key, matrix="auto", owner=owner()), _choose_data)
+    return _take(file, "upload", lambda key: once.data(key, matrix="auto", owner=owner()), _choose_data)
 
 
 def open_demo() -> None:
     """Make the shipped data the loaded data."""
     _choose_data(library.DEMO_KEY)
+
+
+def in_use() -> set[str]:
+    """The keys of kept files that this tab looks at."""
+    return {key for name in (_DATA, _NEW_CELLS, _MODEL) if (key := st.session_state.get(name))}
 
 
 def is_demo() -> bool:
@@ -336,7 +342,7 @@ def take_model(file: UploadedFile | None) -> bool:
     Raises:
         RunError: It holds no model that can be used; what was chosen before stays chosen.
     """
-    return _take(file, _MODEL_UPLOAD, uploaded_model, choose_model, "models")
+    return _take(file, "model_upload", uploaded_model, choose_model, "models")
 
 
 def new_cells() -> str | None:
@@ -357,7 +363,7 @@ def take_new_cells(file: UploadedFile | None) -> bool:
     Raises:
         DataError: The file cannot be read; what was chosen before stays chosen.
     """
-    return _take(file, _NEW_UPLOAD, _look_at_cells, choose_new_cells)
+    return _take(file, "new_cells_upload", _look_at_cells, choose_new_cells)
 
 
 def theme() -> str:
@@ -367,7 +373,7 @@ def theme() -> str:
 
 def _take(
     file: UploadedFile | None,
-    seen: str,
+    box: str,
     try_out: Callable[[str], object],
     choose: Callable[[str], None],
     shelf: library.Shelf = "data",
@@ -375,8 +381,10 @@ def _take(
     """Keep a newly uploaded file, see that it can be used, and choose it; one of no use is forgotten again.
 
     Where the machine was the reason, the file stays: it may be of use with more memory, and to others. Either way its bytes
-    are let go from memory, and what was wrong with it is said for as long as its name stands in the upload box.
+    are let go from memory, and what was wrong with it is said for as long as its name stands in the upload box (the key of
+    which is `box`).
     """
+    seen = f"{box}_seen"
     taken, refused = st.session_state.get(seen, (None, None))
     if file is None or file.file_id == taken:
         if file is not None and refused is not None:
@@ -388,7 +396,7 @@ def _take(
         st.session_state[seen] = (file.file_id, error)
         raise
     finally:
-        uploads.let_go(file)
+        uploads.let_go(file, st.session_state.get(box))  # a page is given a copy of what the box holds
     st.session_state[seen] = (file.file_id, None)
     return True
 
@@ -412,6 +420,23 @@ def _look_at_cells(key: str) -> None:
     path, name = library.find(key, owner())
     with open_cells(path, name=name):
         pass
+
+
+def _drop_what_is_gone() -> None:
+    """Look no longer at files that were removed, here or in another tab, or that nobody used for too long."""
+    finders = {_DATA: library.find, _NEW_CELLS: library.find, _MODEL: _find_model}
+    for name, find in finders.items():
+        try:
+            if key := st.session_state.get(name):
+                find(key)
+        except YotoError as error:
+            st.session_state[_NOTICE] = error
+            st.session_state.pop(name)
+
+
+def _find_model(key: str) -> None:
+    if not RUN_ID.fullmatch(key):
+        library.find_model(key)
 
 
 def _cookie() -> str:

@@ -111,10 +111,12 @@ def drop_gone() -> None:
             runtime.get_instance().uploaded_file_mgr.remove_session_files(session)
 
 
-def let_go(file: UploadedFile) -> None:
+def let_go(file: UploadedFile, *copies: UploadedFile | None) -> None:
     """Empty an upload that is on the disk, or of no use; its name stays in the upload box until the user takes it away."""
-    file.seek(0)
-    file.truncate()
+    for copy in (file, *copies):
+        if copy is not None and copy.file_id == file.file_id:
+            copy.seek(0)
+            copy.truncate()
     context = get_script_run_ctx()
     try:
         manager = context.uploaded_file_mgr
