@@ -4,17 +4,20 @@ import http.client
 import os
 import subprocess
 import sys
+import time
 import tomllib
 import urllib.request
 
 import pytest
 
+from tests import test_browser
 from tests.shared_runs import PATIENCE
-from tests.test_browser import LONG, Server, browser, playwright  # noqa: F401 (browser is a fixture)
+from tests.test_browser import LONG, Server
 from yoto_core.files import PROJECT
 from yoto_core.limits import MB, OWN_MACHINE, SHARED_SERVER, VARIABLES
 
 pytestmark = pytest.mark.browser
+browser = test_browser.browser  # the fixture
 LIMITS = {"YOTO_UPLOAD_MB": "6", "YOTO_WAITING_MB": "8", "YOTO_SHARED": "1"}
 
 
@@ -45,6 +48,7 @@ class Tab:
         self.page = self.profile.new_page()
         self.page.on("request", lambda request: sent.append(request.url) if request.method == "PUT" else None)
         self.page.goto(server.url)
+        self.box = self.page.get_by_test_id("stFileUploaderDropzone").first.inner_text(timeout=LONG)
         self.send_by_hand(b"no", "bad.h5ad")
         self.page.get_by_text("bad.h5ad is not an .h5ad file.").wait_for(timeout=LONG)
         self.session = sent[0].split("/")[-2]
@@ -78,23 +82,14 @@ class Tab:
 
 
 @pytest.fixture
-def tab(browser, server):  # noqa: F811
+def tab(browser, server):
     opened = Tab(browser, server)
     yield opened
     opened.close()
 
 
-def held(server):
-    """Bytes of uploads in the server's memory, as it says itself."""
-    with urllib.request.urlopen(
-        f"{server.url}/_stcore/metrics?families=cache_memory_bytes", timeout=PATIENCE
-    ) as answer:
-        lines = answer.read().decode().splitlines()
-    return sum(int(line.split()[-1]) for line in lines if "UploadedFileManager" in line)
-
-
 @pytest.mark.parametrize("chunked", [False, True])
-def test_unread_uploads_of_a_tab_and_of_all_tabs_have_a_limit(tab, server, browser, chunked):  # noqa: F811
+def test_unread_uploads_of_a_tab_and_of_all_tabs_have_a_limit(tab, server, browser, chunked):
     assert tab.put(7 * MB, "large", chunked=chunked) == 413
     assert tab.put(4 * MB, "one", chunked=chunked) == 204
     assert tab.put(4 * MB, "two", chunked=chunked) == 429
@@ -102,19 +97,21 @@ def test_unread_uploads_of_a_tab_and_of_all_tabs_have_a_limit(tab, server, brows
     try:
         assert other.put(5 * MB, "one", chunked=chunked) == 503
         tab.close()
-        # The end of a tab is seen by the server at its own time.
-        tab.page = None
         assert wait_until(lambda: other.put(5 * MB, "one", chunked=chunked) == 204)
     finally:
         other.close()
 
 
 def wait_until(happens):
-    """Try until it happens; a server that never gets there fails the test."""
-    return any(happens() for _ in range(200))
+    """Try until it happens: the server sees the end of a tab at its own time; one that never does fails the test."""
+    deadline = time.monotonic() + PATIENCE
+    while not happens():
+        if time.monotonic() > deadline:
+            return False
+    return True
 
 
-def test_a_tab_that_is_gone_leaves_nothing_in_memory_and_a_session_that_never_was_nothing_either(browser, server):  # noqa: F811
+def test_a_tab_that_is_gone_leaves_nothing_in_memory_and_a_session_that_never_was_nothing_either(browser, server):
     tab = Tab(browser, server)
     assert tab.put(4 * MB, "one") == 204
     tab.close()
@@ -136,7 +133,7 @@ def test_a_file_leaves_memory_once_it_is_read_and_stays_in_the_box(tab, server):
 
 def test_the_box_says_the_limit_of_the_variable(tab):
     assert tab.page.get_by_text("At most 6 MB per file, 10 GB for all your files").count() == 1
-    assert "6MB" in tab.page.get_by_test_id("stFileUploaderDropzone").first.inner_text().replace(" ", "")
+    assert "6MB" in tab.box.replace(" ", "")
 
 
 def test_leftovers_of_a_crash_are_gone_once_the_server_is_there(server):
