@@ -10,7 +10,9 @@ from dataclasses import asdict, replace
 import h5py
 import numpy as np
 import pytest
+from streamlit.runtime.scriptrunner import StopException
 
+from pages.ui import once, uploads
 from tests.conftest import make_toy
 from tests.shared_app import app, fine, messages, visited_server
 from tests.shared_runs import CONDITION, config_for, finished, save, toy_on_disk
@@ -265,3 +267,29 @@ def test_a_request_to_stop_inside_generated_code_gives_the_same_code(tmp_path):
     child = shell("inspect", "x", env=os.environ | {"PYTHONPATH": str(tmp_path)}, stdout=subprocess.PIPE)
     assert child.communicate()[1] == "yoto: stopped.\n"
     assert child.returncode == 130
+
+
+def test_an_upload_that_a_rerun_broke_in_on_is_read_by_the_next_run(monkeypatch):
+    let_go, read = [], once.read_dataset
+    monkeypatch.setattr(uploads, "let_go", lambda file, *_copies: let_go.append(file.name))
+
+    def broken_in_on(*_args, **_options):
+        monkeypatch.setattr(once, "read_dataset", read)
+        raise StopException
+
+    monkeypatch.setattr(once, "read_dataset", broken_in_on)
+    at = send(toy_on_disk().read_bytes(), "cells.h5ad")
+    assert "data" not in at.query_params
+    assert let_go == []
+    at = fine(at.run())
+    assert "data" in at.query_params
+    assert let_go == ["cells.h5ad"]
+
+
+def test_a_refused_upload_is_said_until_it_is_taken_out_of_the_box():
+    at = send(b"no data", "bad.h5ad")
+    for _ in range(2):
+        assert any(text.startswith("bad.h5ad is not an .h5ad file.") for text in messages(fine(at.run())))
+    at.file_uploader[0].set_value(None)
+    assert not messages(fine(at.run()))
+    assert kept_files() == set()

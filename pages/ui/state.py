@@ -390,14 +390,15 @@ def _take(
         if file is not None and refused is not None:
             raise refused
         return False
-    try:
+    refused = None
+    try:  # a rerun may break in on this: then the next one begins anew, and the bytes must still be there
         _keep_and_try(file, try_out, choose, shelf)
     except YotoError as error:
-        st.session_state[seen] = (file.file_id, error)
-        raise
-    finally:
-        uploads.let_go(file, st.session_state.get(box))  # a page is given a copy of what the box holds
-    st.session_state[seen] = (file.file_id, None)
+        refused = type(error)(error.args[0], hint=error.hint)  # the error itself holds on to what was being read
+    uploads.let_go(file, st.session_state.get(box))  # a page is given a copy of what the box holds
+    st.session_state[seen] = (file.file_id, refused)
+    if refused is not None:
+        raise refused
     return True
 
 
