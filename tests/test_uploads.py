@@ -10,6 +10,7 @@ import urllib.request
 
 import pytest
 
+from pages.ui import uploads
 from tests import test_browser
 from tests.shared_runs import PATIENCE
 from tests.test_browser import LONG, Server
@@ -156,6 +157,20 @@ def test_a_setting_that_makes_no_sense_is_one_sentence_and_starts_nothing(tmp_pa
     assert said.returncode == 2
     assert "yoto: YOTO_KEPT_MB is “lots”. Give a whole number of megabytes, 0 for no limit." in said.stderr
     assert "Traceback" not in said.stderr
+
+
+def test_where_streamlit_keeps_uploads_elsewhere_it_is_said_once_and_all_works(monkeypatch, caplog):
+    class Other:
+        """A runtime of which nothing is known but that it is there."""
+
+        uploaded_file_mgr = object()
+
+    monkeypatch.setattr(uploads.runtime, "exists", lambda: True)
+    monkeypatch.setattr(uploads.runtime, "get_instance", Other)
+    uploads._unknown_streamlit.cache_clear()
+    assert uploads.held_files() == []
+    uploads.drop_gone()
+    assert caplog.text.count("This version of Streamlit keeps uploads in another way") == 1
 
 
 def test_what_the_readme_and_the_configuration_say_is_what_holds():

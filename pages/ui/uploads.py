@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -137,7 +138,9 @@ def _storage() -> Mapping[str, Mapping[str, Any]]:
         return {}
 
 
+@cache
 def _unknown_streamlit() -> None:
+    """Said once."""
     _log.warning(
         "This version of Streamlit keeps uploads in another way: they stay in memory until their tab is forgotten."
     )
