@@ -163,7 +163,7 @@ def test_a_run_that_cannot_be_started_fails_with_the_reason_and_the_next_one_sta
     queue.submit(folder := new_run())
     status = read_status(folder)
     assert status.state == "failed"
-    assert status.message == "It could not be started. [Errno 12] Cannot allocate memory"
+    assert status.message == "It could not be started. Cannot allocate memory"
 
 
 @pytest.mark.usefixtures("_one_at_once")
