@@ -470,13 +470,14 @@ def test_a_run_deleted_while_it_is_open_is_a_sentence(done):
     assert any(message.startswith("There is no run") for message in messages(at))
 
 
-def test_data_deleted_while_they_are_loaded_are_a_sentence():
+@pytest.mark.parametrize("page", ["Data", "Design", "Runs"])
+def test_data_deleted_while_they_are_loaded_are_a_sentence_and_no_longer_loaded(page):
     at = fine(with_toy())
     for path in (home() / "data").iterdir():
         path.unlink()
-    for page in ("Data", "Design"):
-        at = fine(go(at, page))
-        assert any(message.startswith("The data of this link are not on this machine.") for message in messages(at))
+    at = fine(go(at, page))
+    assert any(message.startswith("The data of this link are not on this machine.") for message in messages(at))
+    assert messages(fine(go(at, "Design"))) == ["No data are loaded yet."]
 
 
 def test_two_tabs_do_not_see_each_others_data(done):
