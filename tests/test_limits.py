@@ -194,8 +194,9 @@ def a_run(**about):
 
 @pytest.mark.parametrize("error", WAYS_TO_SAY_IT[:4], ids=lambda error: type(error).__name__)
 def test_a_run_that_memory_does_not_hold_fails_by_the_machine(error, monkeypatch):
+    folder = a_run()
     monkeypatch.setattr(pipeline, "choose_panel", raise_it(error))
-    status = carry_out(a_run())
+    status = carry_out(folder)
     assert (status.state, status.fault, status.hint) == ("failed", "machine", NEXT)
     assert status.message == "The run needs more memory than this machine has."
 
