@@ -94,7 +94,7 @@ def inflate(file: h5py.File, chance: random.Random, names: list[str]) -> None:
     rank = max(1, file[place].ndim)
     del file[place]
     shape = tuple(chance.choice((1, 40, 1 << 20, 1 << 40)) for _ in range(rank))
-    file.create_dataset(place, shape=shape, dtype=chance.choice(("f4", "i8", "S20")), chunks=(1,) * rank)
+    file.create_dataset(place, shape=shape, dtype=chance.choice(("f4", "i8", "S20")), chunks=(1 << 10,) * rank)
 
 
 CHANGES: tuple[Callable[[h5py.File, random.Random, list[str]], None], ...] = (
@@ -129,7 +129,7 @@ def flip(seed: int, folder: Path) -> Path:
 
 def outcome(path: Path) -> str:
     """What reading the file, as training data and as new cells, came to."""
-    said = []
+    said: list[YotoError] = []
     try:
         data = read_dataset(path)
         text = data_as_text(describe_data(data))
@@ -137,16 +137,14 @@ def outcome(path: Path) -> str:
         assert CANARY not in data.matrix.data.tobytes()
         assert data.matrix.shape == (len(data.obs), len(data.genes.symbols))
     except YotoError as error:
-        assert error.args[0]
-        assert error.hint
-        said.append(str(error))
+        said.append(error)
     try:
         with open_cells(path) as cells:
             for _ in cells.blocks(range(min(3, len(cells.genes.symbols)))):
                 pass
     except YotoError as error:
-        assert error.args[0]
-        said.append(str(error))
+        said.append(error)
+    assert all(error.args[0] and error.hint for error in said)
     assert (path.parent / "canary.txt").read_bytes() == CANARY * 200
     return "sentence" if said else "read"
 
@@ -154,6 +152,16 @@ def outcome(path: Path) -> str:
 def case(seed: int, folder: Path) -> str:
     """Build the file of a seed, odd in structure, and read it."""
     path = build(seed, folder)
+    try:
+        return outcome(path)
+    finally:
+        path.unlink()
+
+
+def flipped(seed: int, folder: Path) -> str:
+    """Build the file of a seed, sound but for some bytes, and read it."""
+    path = flip(seed, folder)
+    (folder / "canary.txt").write_bytes(CANARY * 200)
     try:
         return outcome(path)
     finally:

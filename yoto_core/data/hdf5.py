@@ -163,9 +163,9 @@ class _Held:
         for number in range(h5py.h5a.get_num_attrs(part.id)):
             attribute = h5py.h5a.open(part.id, index=number)
             count = _product(attribute.shape or ())
-            if count > 1 and attribute.get_type().get_class() in (h5t.STRING, h5t.VLEN):
-                longest = self.size if count * self.size <= BLOCK else self.longest
-                reckon(count * longest, self.name)
+            texts = count > 1 and attribute.get_type().get_class() in (h5t.STRING, h5t.VLEN)
+            if texts and count * self.size > SMALL:
+                reckon(count * self.longest, self.name)
 
     @property
     def longest(self) -> int:
