@@ -332,7 +332,7 @@ def test_a_matrix_that_does_not_fit_its_cells_is_refused(plain, toy, tmp_path):
     with h5py.File(tmp_path / "new.h5ad", "a") as file:
         del file["X"]
         file["X"] = np.ones((300, 61), dtype=np.float32)
-    with pytest.raises(DataError, match="X is 300 × 61 but there are 300 cells and 60 genes"):
+    with pytest.raises(DataError, match="X: 300 × 61 values, but there are 300 cells and 60 genes"):
         label(plain.run.model, tmp_path / "new.h5ad")
 
 

@@ -4,7 +4,6 @@ Only the chosen matrix is read, and a dense one is turned sparse a few thousand 
 """
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,15 +17,25 @@ from anndata.io import read_elem
 from scipy import sparse
 
 from yoto_core.data.genes import GeneNames, name_genes, unique_names
+from yoto_core.data.hdf5 import (
+    SAVE_AGAIN,
+    damaged,
+    mended,
+    opened,
+    refuse_a_matrix_it_cannot_hold,
+    refuse_more_than_it_holds,
+)
+from yoto_core.data.layout import PARTS, stored_form, stored_shape, why_unreadable
 from yoto_core.data.matrices import MatrixKind, Verdict, choose, classify
 from yoto_core.data.scales import Scale
 from yoto_core.data.whole_cells import sample_cells
-from yoto_core.errors import DataError, YotoError, limit_of
+from yoto_core.errors import DataError
+from yoto_core.memory import reckon
 from yoto_core.quiet import ignored
 
-DENSE_ROWS = 2_000
-SAVE_AGAIN = "Save it again with adata.write_h5ad(...) and load the new file."
-FOREIGN_FILTER = re.compile(r"required filter .* is not registered|can't open directory .*plugin")  # HDF5's words
+TABLES = ("obs", "var", "raw/var")  # of a file, which are read whole
+MOST_LAYERS = 1_000
+DENSE_VALUES = 1 << 25  # of a dense matrix read at once: 128 MB
 
 
 @dataclass(frozen=True)
@@ -82,22 +91,8 @@ def read_dataset(path: str | Path, *, matrix: str = "auto", name: str = "") -> D
     """
     path = Path(path)
     name = name or path.name
-    if not path.is_file():
-        raise DataError(f"There is no file {path.name}.", hint="Check the path.")
-    if path.stat().st_size == 0:
-        raise DataError(f"{name} is empty (0 bytes).", hint="Copy or download the file again.")
-    try:
-        with path.open("rb"):  # h5py would only say that it is no HDF5
-            pass
-    except OSError as error:
-        raise damaged(name, error) from error
-    if not h5py.is_hdf5(path):
-        raise DataError(f"{name} is not an .h5ad file.", hint="Save the data with adata.write_h5ad(...).")
-    try:
-        with h5py.File(path, "r") as file:
-            return _whole(h5ad_contents(file, matrix=matrix, name=name))
-    except (MemoryError, OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
-        raise damaged(name, error) from error
+    with opened(path, name) as file, mended(name):
+        return _whole(h5ad_contents(file, matrix=matrix, name=name))
 
 
 def from_anndata(adata: anndata.AnnData, *, matrix: str = "auto", name: str = "AnnData") -> Dataset:
@@ -119,37 +114,32 @@ def h5ad_contents(file: h5py.File, *, matrix: str, name: str) -> Contents:
         raise DataError(f"{name} is HDF5 but not an .h5ad: it has no obs or var.", hint=SAVE_AGAIN)
     if not isinstance(file["obs"], h5py.Group):
         raise DataError(f"{name} was written by an anndata older than 0.7.", hint=SAVE_AGAIN)
+    refuse_more_than_it_holds(file, [path for path in TABLES if path in file], name)
     obs, var = _read(file["obs"], name), _read(file["var"], name)
     if not isinstance(obs, pd.DataFrame) or not isinstance(var, pd.DataFrame):
         raise DataError(f"{name} is HDF5 but not an .h5ad: its obs or var is no table.", hint=SAVE_AGAIN)
-    found: dict[str, tuple[Any, pd.DataFrame]] = {
-        f"layers/{key}": (file["layers"][key], var) for key in file.get("layers", ())
-    }
+    layers = file.get("layers", {})
+    if len(layers) > MOST_LAYERS:
+        raise DataError(f"{name} holds {len(layers):,} layers.", hint=f"Save it with at most {MOST_LAYERS}.")
+    found: dict[str, tuple[Any, pd.DataFrame]] = {f"layers/{key}": (layers[key], var) for key in layers}
     if "raw/X" in file:
         found["raw.X"] = (file["raw/X"], _read(file["raw/var"], name))
     if "X" in file:
         found["X"] = (file["X"], var)
+    for values, _ in found.values():
+        parts = [values] if isinstance(values, h5py.Dataset) else [values[part] for part in PARTS if part in values]
+        for part in parts:
+            refuse_a_matrix_it_cannot_hold(part, name)
     return _look(found, obs=obs, wanted=matrix, name=name)
 
 
 def _read(element: h5py.Group | h5py.Dataset, name: str) -> Any:
     try:
-        with ignored(
-            ".*was written without encoding metadata"
-        ):  # whether the form is old is said by us, where it matters
+        # Whether the form is old is said by us, where it matters.
+        with ignored(".*was written without encoding metadata"):
             return read_elem(element)
     except Exception as error:  # whatever anndata says to these bytes, they cannot be read
         raise damaged(name, error) from error
-
-
-def damaged(name: str, error: Exception) -> YotoError:
-    """The sentence for a file that cannot be read: the machine is the reason, or a filter, or else its bytes."""
-    if limit := limit_of(error, name):
-        return limit
-    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    if FOREIGN_FILTER.search(reason):
-        return DataError(f"{name} is compressed in a way that cannot be read here ({reason}).", hint=SAVE_AGAIN)
-    return DataError(f"{name} is cut short or damaged ({reason}).", hint="Copy or save the file again.")
 
 
 def _look(found: Mapping[str, tuple[Any, pd.DataFrame]], *, obs: pd.DataFrame, wanted: str, name: str) -> Contents:
@@ -160,16 +150,10 @@ def _look(found: Mapping[str, tuple[Any, pd.DataFrame]], *, obs: pd.DataFrame, w
     if not any(len(var) for _, var in found.values()):
         raise DataError(f"{name} holds 0 genes.", hint="Check the filter that made it.")
     order = sorted(found, key=lambda key: (key != "layers/counts", key != "raw.X", key != "X", key))
-    verdicts = tuple(classify(key, sample_cells(found[key][0]), genes=len(found[key][1])) for key in order)
+    verdicts = tuple(_verdict(key, *found[key], cells=len(obs)) for key in order)
     chosen = choose(verdicts, wanted)
     verdicts = tuple(chosen if verdict.name == chosen.name else verdict for verdict in verdicts)
     values, var = found[chosen.name]
-    shape = values.attrs.get("shape") if isinstance(values, h5py.Group) else values.shape
-    if shape is not None and tuple(shape) != (len(obs), len(var)):
-        raise DataError(
-            f"{chosen.name} is {' × '.join(f'{n:,}' for n in shape)} but there are {len(obs):,} cells and {len(var):,} genes.",
-            hint=SAVE_AGAIN,
-        )
     cells = pd.Index(obs.index.astype(str))
     repeated = tuple(cells[cells.duplicated()].unique())
     columns = pd.Index(obs.columns.astype(str))
@@ -178,6 +162,13 @@ def _look(found: Mapping[str, tuple[Any, pd.DataFrame]], *, obs: pd.DataFrame, w
         raise DataError(f"The obs column “{twice}” occurs more than once.", hint="Rename or drop one and save again.")
     obs = obs.set_axis(unique_names(list(cells)), axis=0).set_axis(columns, axis=1)
     return Contents(name, obs, name_genes(var), chosen, verdicts, repeated, values)
+
+
+def _verdict(key: str, values: Any, var: pd.DataFrame, *, cells: int) -> Verdict:
+    """What one of the matrices holds; one that is no matrix of these cells and genes is not looked into."""
+    if why := why_unreadable(values, cells, len(var)):
+        return Verdict(key, "unreadable", why, genes=len(var))
+    return classify(key, sample_cells(values), genes=len(var))
 
 
 def _whole(held: Contents) -> Dataset:
@@ -202,14 +193,12 @@ def _whole(held: Contents) -> Dataset:
 def _as_csr(values: Any, name: str) -> sparse.csr_matrix:
     """Float32 CSR from whatever the file holds; a dense matrix is never held whole beside it."""
     if isinstance(values, h5py.Group):
-        values = _read(values, name)
+        values = _read_sparse(values, name)
     if sparse.issparse(values):
         _check_pointers(values, name)
         matrix = sparse.csr_matrix(values).astype(np.float32, copy=False)
     else:
-        starts = range(0, values.shape[0], DENSE_ROWS)
-        blocks = [sparse.csr_matrix(np.asarray(values[i : i + DENSE_ROWS], dtype=np.float32)) for i in starts]
-        matrix = sparse.vstack(blocks, format="csr")
+        matrix = _dense_as_csr(values, name)
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()
@@ -217,6 +206,46 @@ def _as_csr(values: Any, name: str) -> sparse.csr_matrix:
         matrix = matrix.copy()
         matrix.eliminate_zeros()
     return matrix
+
+
+def _read_sparse(group: h5py.Group, name: str) -> sparse.csr_matrix | sparse.csc_matrix:
+    """A sparse matrix of a file, of any type of numbers in any byte order; each part takes its place in memory once."""
+    by_rows = stored_form(group) == "csr"
+    stored, shape = group["data"].shape[0], stored_shape(group)
+    small = max(stored, *(shape or ())) < np.iinfo(np.int32).max
+    index = np.int32 if small else np.int64
+    # Values and indices, once more for the digest, and for a matrix stored by columns once more by rows.
+    reckon(stored * (4 + np.dtype(index).itemsize + 8 + (0 if by_rows else 8)), name)
+    lines = shape[1 if by_rows else 0] if shape else np.iinfo(index).max
+    parts = (
+        _in_blocks(group["data"], np.float32),
+        _in_blocks(group["indices"], index, below=lines),
+        _in_blocks(group["indptr"], index, below=stored + 1),
+    )
+    return (sparse.csr_matrix if by_rows else sparse.csc_matrix)(parts, shape=shape)
+
+
+def _in_blocks(values: h5py.Dataset, dtype: type, *, below: int = 0) -> np.ndarray:
+    """A list of numbers as another type; ValueError where one is not from 0 to `below`, if that is given."""
+    found = np.empty(values.shape[0], dtype)
+    with np.errstate(over="ignore"):  # an infinite value is found, and refused, later
+        for start in range(0, len(found), DENSE_VALUES):
+            block = values[start : start + DENSE_VALUES]
+            if below and block.size and (block.min() < 0 or block.max() >= below):
+                raise ValueError("an index points outside the matrix")
+            found[start : start + DENSE_VALUES] = block
+    return found
+
+
+def _dense_as_csr(values: Any, name: str) -> sparse.csr_matrix:
+    cells, genes = values.shape
+    rows, blocks, held = max(1, DENSE_VALUES // max(1, genes)), [], 0
+    for start in range(0, cells, rows):
+        block = sparse.csr_matrix(np.asarray(values[start : start + rows], dtype=np.float32))
+        blocks.append(block)
+        held += block.data.nbytes + block.indices.nbytes
+        reckon(held, name)  # what they take once more when they are put together
+    return sparse.vstack(blocks, format="csr")
 
 
 def _check_pointers(values: Any, name: str) -> None:

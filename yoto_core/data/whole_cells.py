@@ -11,6 +11,8 @@ import h5py
 import numpy as np
 from scipy import sparse
 
+from yoto_core.data.layout import stored_form, stored_shape
+
 BLOCKS = 20  # places in the matrix that are looked at
 BLOCK_VALUES = 10_000  # stored values read at each, if as many rows hold them …
 BLOCK_ROWS = 20  # … and as many rows as this where fewer would do
@@ -45,8 +47,7 @@ def sample_cells(matrix: object) -> Sample:
         parts = {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr}
         return _of_sparse(parts, matrix.format, matrix.shape)
     if isinstance(matrix, h5py.Group):
-        form = matrix.attrs.get("encoding-type", matrix.attrs.get("h5sparse_format", ""))
-        return _of_sparse(matrix, str(form)[:3], matrix.attrs.get("shape", matrix.attrs.get("h5sparse_shape")))
+        return _of_sparse(matrix, stored_form(matrix), stored_shape(matrix))
     return _of_dense(matrix)
 
 

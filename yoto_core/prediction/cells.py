@@ -6,7 +6,7 @@ or dense; a file stored by columns (CSC) is read whole.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,13 +17,14 @@ from anndata import AnnData
 from scipy import sparse
 
 from yoto_core.data.genes import GeneNames
+from yoto_core.data.hdf5 import mended, opened
+from yoto_core.data.layout import stored_form
 from yoto_core.data.matrices import Verdict
-from yoto_core.data.reading import Contents, Dataset, damaged, from_anndata, h5ad_contents, read_dataset
+from yoto_core.data.reading import DENSE_VALUES, Contents, Dataset, from_anndata, h5ad_contents, read_dataset
 from yoto_core.data.scales import Scale, factors, logged, unlogged
 from yoto_core.errors import DataError
 
 ROWS = 8_192  # cells labelled at once: larger blocks are slower, as their memory is never used again
-DENSE_VALUES = 1 << 25  # values of a dense matrix read at once: 128 MB
 Block = tuple[np.ndarray, np.ndarray]  # (B, K) unlogged values of the wanted genes, (B,) total over all genes
 
 
@@ -61,12 +62,8 @@ def open_cells(source: AnnData | str | Path, *, matrix: str = "auto", name: str 
         return
     path = Path(source)
     name = name or path.name
-    if not path.is_file() or not h5py.is_hdf5(path):
-        yield cells_of(read_dataset(path, matrix=matrix, name=name))  # the reader says what is wrong with it
-        return
-    with ExitStack() as opened:
-        with _mended(name):
-            file = opened.enter_context(h5py.File(path, "r"))
+    with opened(path, name) as file:
+        with mended(name):
             held = h5ad_contents(file, matrix=matrix, name=name)
             by_rows = _by_rows(held.values)
             cells = _streamed(held) if by_rows else cells_of(read_dataset(path, matrix=matrix, name=name))
@@ -85,16 +82,7 @@ def cells_of(data: Dataset) -> Cells:
 
 
 def _by_rows(values: h5py.Group | h5py.Dataset) -> bool:
-    return isinstance(values, h5py.Dataset) or values.attrs.get("encoding-type") == "csr_matrix"
-
-
-@contextmanager
-def _mended(name: str) -> Iterator[None]:
-    """Turn what the libraries say of broken bytes into one sentence."""
-    try:
-        yield
-    except (MemoryError, OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise damaged(name, error) from error
+    return isinstance(values, h5py.Dataset) or stored_form(values) == "csr"
 
 
 def _streamed(held: Contents) -> Cells:
@@ -104,7 +92,7 @@ def _streamed(held: Contents) -> Cells:
     read = _dense_reader(values, scale) if dense else _csr_reader(values, n_genes, scale)
 
     def checked(start: int, stop: int, places: np.ndarray) -> Block:
-        with _mended(held.name):
+        with mended(held.name):
             block, total = read(start, stop, places)
         if not np.isfinite(total).all() or (block.size and block.min() < 0):
             raise DataError(
@@ -132,12 +120,16 @@ def _dense_reader(values: h5py.Dataset, scale: Scale) -> Callable[[int, int, np.
 
 
 def _csr_reader(values: h5py.Group, n_genes: int, scale: Scale) -> Callable[[int, int, np.ndarray], Block]:
-    pointers = values["indptr"][:]
+    pointers = values["indptr"][:].astype(np.int64)
     if (np.diff(pointers) < 0).any() or pointers[0] < 0 or pointers[-1] > values["data"].shape[0]:
         raise ValueError("row pointers leave the matrix")
 
     def read(start: int, stop: int, places: np.ndarray) -> Block:
         here = slice(int(pointers[start]), int(pointers[stop]))
+        if here.stop - here.start > DENSE_VALUES and stop - start > 1:
+            middle = (start + stop) // 2
+            halves = read(start, middle, places), read(middle, stop, places)
+            return np.concatenate([half[0] for half in halves]), np.concatenate([half[1] for half in halves])
         data, indices = unlogged(values["data"][here].astype(np.float32, copy=False), scale), values["indices"][here]
         if indices.size and (indices.max() >= n_genes or indices.min() < 0):
             raise ValueError("a column points outside the matrix")

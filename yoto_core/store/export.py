@@ -10,6 +10,7 @@ import pandas as pd
 from anndata import AnnData
 from anndata.io import write_elem
 
+from yoto_core.data.hdf5 import opened
 from yoto_core.data.reading import Dataset, read_dataset
 from yoto_core.errors import DataError
 from yoto_core.files import keep_apart, read_json, write_whole
@@ -66,7 +67,7 @@ def predictions_h5ad(table: pd.DataFrame, source: str | Path) -> bytes:
 
 def _add_to_obs(path: Path, table: pd.DataFrame) -> None:
     """Add (or replace) columns of obs where they lie; what else the file holds is not touched."""
-    with h5py.File(path, "a") as file:
+    with opened(path, path.name, writing=True) as file:
         obs = file["obs"]
         order = list(obs.attrs["column-order"])
         for name, values in table.items():
