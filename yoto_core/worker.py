@@ -5,6 +5,7 @@ end (STOP), and at last the result. Nothing else passes between this process and
 """
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -75,7 +76,7 @@ def _failure(error: Exception, folder: Path) -> dict[str, str]:
 
 def _claim(folder: Path) -> Status:
     """The status of a run that is this process's from now on (RunError where another process works on it)."""
-    with locked(folder.parent):
+    with locked(folder.parent, within=math.inf):
         status = read_status(folder)
         if status.state == "running" and status.pid != os.getpid():
             raise RunError("Another process works on this run.", hint="Wait for its end, or stop it.")
@@ -87,7 +88,7 @@ def _claim(folder: Path) -> Status:
 def _end_at_once(folder: Path, report: Reporter) -> None:
     """End this process although its work did not listen; what is saved stays."""
     report.end(state="stopped", message=stopped_message(folder, report.status))
-    queue.tend(folder.parent)
+    queue.tend(folder.parent, within=math.inf)
     drop_parts(folder)  # last, as the work goes on until the next line
     os._exit(0)
 
@@ -156,7 +157,7 @@ def main() -> int:
         print(f"yoto: {error}", file=sys.stderr)
         return 1
     finally:
-        queue.tend(folder.parent)
+        queue.tend(folder.parent, within=math.inf)
     return 0
 
 

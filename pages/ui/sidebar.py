@@ -52,7 +52,7 @@ def show() -> None:
 # Looked at once for all who watch: the time is the worker's. Every page begins with a look of its own.
 @st.cache_resource(ttl=EVERY / 2, show_spinner=False)
 def _all_work() -> tuple[Work, ...]:
-    queue.tend()
+    queue.tend(within=0.0)
     found = sorted(queue.live_jobs(), key=lambda job: (job.status.state != "running", job.status.submitted or 0.0))
     together: dict[str, list[Job]] = {}
     for job in found:

@@ -4,6 +4,8 @@ Nobody keeps the queue: it is what the run folders say, decided anew under a fil
 one ends, and whenever a page looks. Every change is written before the queue is looked through, so no wake-up is lost.
 """
 
+import contextlib
+import math
 import os
 import time
 from collections import Counter
@@ -12,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from yoto_core.errors import RunError
+from yoto_core.errors import HeldError, RunError
 from yoto_core.files import locked
 from yoto_core.store.folders import RUN_ID, runs_folder
 from yoto_core.store.labels import read_label
@@ -55,12 +57,16 @@ def resume(folder: Path) -> None:
     tend(folder.parent)
 
 
-def tend(runs: Path | None = None) -> None:
-    """Write down which runs were lost, and start those whose turn it is."""
+def tend(runs: Path | None = None, *, within: float | None = None) -> None:
+    """Write down which runs were lost, and start those whose turn it is.
+
+    Where another process is at it and does not let go `within` these seconds (see `locked`), it is left to that one, and
+    to the next look.
+    """
     runs = runs or runs_folder()
     if not runs.is_dir() or not _something_to_do(live_jobs(runs)):
         return
-    with locked(runs):
+    with contextlib.suppress(HeldError), locked(runs, within=within):
         working = []
         for job in (found := all_jobs(runs)):
             if job.status.state == "running":
@@ -134,7 +140,7 @@ def _start(job: Job) -> None:
 def _ended(folder: Path, exit_code: int) -> None:
     """In the process that started a run: note how it ended, and let the next begin."""
     jobs.settle(folder, exit_code)
-    tend(folder.parent)
+    tend(folder.parent, within=math.inf)
 
 
 def _status_of(folder: str) -> Status | None:
