@@ -243,3 +243,15 @@ def test_leftovers_of_crashed_saves_are_found_and_nothing_else():
     assert leftovers() == []
     assert written.exists()
     assert young.exists()
+
+
+def test_a_worker_lets_everybody_else_on_the_machine_go_first():
+    folder, own = new_run(), psutil.Process().nice()
+    jobs.launch(folder)
+    pid = wait_for(folder, lambda status: bool(status.phase)).pid
+    assert psutil.Process(pid).nice() == min(19, own + 10)
+    group = Path(f"/proc/{pid}/autogroup")  # by which Linux shares processors out between sessions
+    if group.exists():
+        assert group.read_text().endswith(" nice 10\n")
+    jobs.stop(folder)
+    wait_until_gone(pid)

@@ -30,6 +30,8 @@ from yoto_core.store.status import (
 from yoto_core.work import queue
 from yoto_core.work.reporting import Reporter, drop_parts, watch_over
 
+NICENESS = 10  # of a worker: beside a page that wants the same processor it gets about a tenth of it
+
 
 def carry_out(
     folder: Path,
@@ -151,6 +153,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # held back by whoever started this process
     folder = Path(sys.argv[1])
+    _give_way()
     try:
         carry_out(folder, on_progress=_Log(), should_stop=lambda: bool(asked), own_process=True)
     except RunError as error:
@@ -159,6 +162,13 @@ def main() -> int:
     finally:
         queue.tend(folder.parent, within=math.inf)
     return 0
+
+
+def _give_way() -> None:
+    """Let pages, and everybody else on this machine, go first; where nobody else wants the processors it costs nothing."""
+    os.nice(NICENESS)
+    with contextlib.suppress(OSError):  # Linux may share processors out by sessions first, and this process has its own
+        Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
 
 
 class _Log:
