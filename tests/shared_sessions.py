@@ -45,6 +45,7 @@ class Session:
         self._parts: tuple[str, ...] = ()
         self._round = 0
         self._wanted: str | None = None
+        self._pages: dict[str, str] = {}  # path -> what the server calls the page, once it has said so
         self._waiting: tuple[str, asyncio.Future[None]] | None = None
         self._timers: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Condition()
@@ -138,7 +139,8 @@ class Session:
         message = BackMsg()
         rerun = message.rerun_script
         rerun.query_string, rerun.fragment_id, rerun.is_auto_rerun = self.query, part, timed
-        rerun.page_name = self.page
+        rerun.page_script_hash = self._pages.get(self.page, "")
+        rerun.page_name = "" if rerun.page_script_hash else self.page
         rerun.widget_states.widgets.extend([*self.inputs.values(), *([pressed] if pressed else [])])
         return message.SerializeToString()
 
@@ -181,9 +183,9 @@ class Session:
         elif kind == "delta":
             self._draw(tuple(message.metadata.delta_path), message.delta)
         elif kind == "navigation":
-            here = message.navigation.page_script_hash
-            pages = message.navigation.app_pages
-            self.page = next(page.url_pathname for page in pages if page.page_script_hash == here)
+            self._pages = {page.url_pathname: page.page_script_hash for page in message.navigation.app_pages}
+            paths = {name: path for path, name in self._pages.items()}
+            self.page = paths[message.navigation.page_script_hash]
         elif kind == "page_info_changed":
             self.query = message.page_info_changed.query_string
         elif kind == "auto_rerun" and message.auto_rerun.fragment_id not in self._timers:

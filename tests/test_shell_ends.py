@@ -30,10 +30,9 @@ def shell(*arguments, **options):
     return subprocess.Popen([sys.executable, "-m", "yoto_core", *arguments], cwd=PROJECT, **options)
 
 
-def the_run():
-    """The folder of the only run, once it is in the middle of its training."""
-    while not (runs_folder().is_dir() and [path for path in runs_folder().iterdir() if len(path.name) == 32]):
-        os.sched_yield()
+def the_run(said):
+    """The folder of the only run, once it has said its first word and is in the middle of its training."""
+    assert said
     (folder,) = runs_folder().iterdir()
     wait_for(folder, lambda status: status.phase == "training" and status.done > 1)
     return folder
@@ -48,7 +47,7 @@ def whole(folder):
 @each_way
 def test_a_selection_ended_in_the_middle_is_a_stopped_run(how, code):
     child = shell(*SELECT)
-    folder = the_run()
+    folder = the_run(child.stderr.readline())
     child.send_signal(how)
     out, err = child.communicate(timeout=PATIENCE)
     assert (child.returncode, out) == (code, ""), err
@@ -65,7 +64,7 @@ def test_a_selection_whose_terminal_is_closed_is_a_stopped_run():
     if not pid:
         os.chdir(PROJECT)
         os.execv(sys.executable, [sys.executable, "-m", "yoto_core", *SELECT])
-    folder = the_run()
+    folder = the_run(os.read(terminal, 1))
     os.close(terminal)  # what it says from now on goes nowhere
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == CODES[signal.SIGHUP]
     assert read_status(folder).message == "Stopped on request. No panel was chosen yet."
@@ -74,7 +73,7 @@ def test_a_selection_whose_terminal_is_closed_is_a_stopped_run():
 
 def test_a_selection_that_shall_outlive_its_terminal_does_not_hear_that_it_is_closed():
     child = shell(*SELECT, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))  # as `nohup` does
-    folder = the_run()
+    folder = the_run(child.stderr.readline())
     child.send_signal(signal.SIGHUP)
     out, err = child.communicate(timeout=PATIENCE)
     assert (child.returncode, read_status(folder).state) == (0, "done"), err
@@ -83,7 +82,7 @@ def test_a_selection_that_shall_outlive_its_terminal_does_not_hear_that_it_is_cl
 
 def test_a_selection_killed_in_the_middle_is_interrupted_can_be_read_and_is_resumed_through_the_queue(capfd):
     child = shell(*SELECT)
-    folder = the_run()
+    folder = the_run(child.stderr.readline())
     child.kill()
     child.communicate()
     listed = shell("list", stderr=None).communicate(timeout=PATIENCE)[0]

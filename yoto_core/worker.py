@@ -30,7 +30,7 @@ from yoto_core.store.status import (
 from yoto_core.work import queue
 from yoto_core.work.reporting import Reporter, drop_parts, watch_over
 
-NICENESS = 10  # of a worker: beside a page that wants the same processor it gets about a tenth of it
+NICENESS = 5  # of a worker: beside a page that wants the same processor it gets about a quarter of it
 
 
 def carry_out(
