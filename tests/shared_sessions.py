@@ -71,9 +71,9 @@ class Session:
         self.inputs[held.id] = held
         return await self._ask(part)
 
-    async def press(self, label: str) -> float:
-        """Press a button; seconds until the script has ended."""
-        part, element = self.found(label, BUTTONS)
+    async def press(self, label: str, *, key: str = "") -> float:
+        """Press a button, where several have this label the one with this key; seconds until the script has ended."""
+        part, element = self.found(label, BUTTONS, key)
         pressed = WidgetState(id=getattr(element, element.WhichOneof("type")).id, trigger_value=True)
         return await self._ask(part, pressed)
 
@@ -104,11 +104,12 @@ class Session:
             raise AssertionError(f"after {PATIENCE} s the page {self.page} says: {self.words()}") from None
         assert not self.closed, "the server closed the connection"
 
-    def found(self, label: str, kinds: tuple[str, ...]) -> tuple[str, Element]:
-        """The input of these kinds with this label, after the timed part it belongs to."""
+    def found(self, label: str, kinds: tuple[str, ...], key: str = "") -> tuple[str, Element]:
+        """The input of these kinds with this label (and key), after the timed part it belongs to."""
         for part, element, _ in self.shown.values():
             kind = element.WhichOneof("type")
-            if kind in kinds and getattr(element, kind).label == label:
+            named = kind in kinds and getattr(element, kind)
+            if named and named.label == label and named.id.endswith(f"-{key}" if key else ""):
                 return part, element
         raise AssertionError(f"no {' or '.join(kinds)} “{label}” on the page {self.page}: {self.words()}")
 

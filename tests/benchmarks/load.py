@@ -1,6 +1,7 @@
 """Twenty people on one server: what a click costs them, whether anything breaks, and what the server holds.
 
     python -W ignore -m tests.benchmarks.load [--sessions 20] [--think 8]
+    python -W ignore -m tests.benchmarks.load soak [--minutes 30]         (see `soak`)
 
 One server, one home with finished runs of the shipped data. Sessions (`tests.shared_sessions`) read them page by page and
 change an input on each, thinking in between; a click's time is that from the request until the page's script has ended.
@@ -15,6 +16,7 @@ import os
 import random
 import shutil
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -27,6 +29,7 @@ import numpy as np
 import psutil
 from playwright.sync_api import sync_playwright
 
+from tests.benchmarks import soak
 from tests.benchmarks.jobs import new_run
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.pages import peak_memory, run_of, stands, visit
@@ -225,6 +228,10 @@ async def measure(server: Server, run_ids: Sequence[str], number: int, think: fl
 
 def main() -> None:
     """Make the finished runs, start the server, and measure."""
+    if sys.argv[1:2] == ["soak"]:
+        print(describe_machine())
+        soak.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, help="where the runs are kept; a temporary folder if not given")
     parser.add_argument("--sessions", type=int, default=20)
