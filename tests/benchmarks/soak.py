@@ -134,7 +134,7 @@ async def soak(server: Server, run_id: str, files: Sequence[Path], minutes: floa
     print(f"runs: {len(states)}, still at work {sum(state in ('queued', 'running') for state in states)}")
     print(f"leftovers: {len(leftovers())}, errors: {len(errors)}, in the log: {server.said().count('Traceback')}")
     for error in errors[:5]:
-        print(f"    {error[:300]}")
+        print(f"    {error[:2000]}")
 
 
 def main(arguments: Sequence[str]) -> None:
