@@ -45,7 +45,7 @@ def show() -> None:
         if folder := state.run_folder():
             _opened(folder)
         if _mine():
-            st.fragment(_at_work, run_every=EVERY)()
+            st.fragment(_at_work, run_every=EVERY)([True])
         _remember_browser()
 
 
@@ -95,8 +95,12 @@ def _mine() -> list[Work]:
     ]
 
 
-def _at_work() -> None:
-    """Every run that waits or works, looked at again every few seconds; the runs of a comparison are one job."""
+def _at_work(with_page: list[bool]) -> None:
+    """Every run that waits or works, looked at again every few seconds; the runs of a comparison are one job.
+
+    `with_page` holds something the first time, when the page below is drawn in the same go: it sees what is new by itself, and
+    beginning again would lose the click that it was asked for by.
+    """
     found = _mine()
     begun = state.watch({run_id: now for work in found for run_id, now in work.states.items()})
     st.caption("At work")
@@ -105,8 +109,9 @@ def _at_work() -> None:
             _show_work(work)
     if len(found) > SHOWN:
         st.caption(f"and {len(found) - SHOWN:,} more")
-    if begun or _just_ended():
+    if not with_page and (begun or _just_ended()):
         st.rerun()
+    with_page.clear()
 
 
 def _show_work(work: Work) -> None:
