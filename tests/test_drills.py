@@ -1,10 +1,12 @@
 """Drills: what is killed, filled up, crowded or set back in time loses nothing and claims nothing."""
 
 import contextlib
+import itertools
 import json
 import multiprocessing
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,21 +16,32 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 
-from tests.shared_runs import CONDITION, config_for, toy_dataset, toy_on_disk, wait_for, wait_for_end, wait_until_gone
+from tests.shared_app import app, go, visited_server
+from tests.shared_runs import (
+    CONDITION,
+    LIGHT,
+    config_for,
+    toy_dataset,
+    toy_on_disk,
+    wait_for,
+    wait_for_end,
+    wait_until_gone,
+)
 from yoto_core import pipeline
 from yoto_core.config import EvaluationConfig, TrainingConfig
 from yoto_core.files import home, part_of
 from yoto_core.model import checkpoint
 from yoto_core.store import process, runs
 from yoto_core.store.folders import runs_folder
-from yoto_core.store.history import leftovers, sweep_leftovers
+from yoto_core.store.history import history, history_table, leftovers, sweep_leftovers
 from yoto_core.store.labels import Label, read_label
 from yoto_core.store.status import last_word, of_this_process, queued, read_status, write_status
 from yoto_core.work import jobs, queue
-from yoto_core.worker import carry_out
+from yoto_core.worker import NICENESS, carry_out
 
 PROJECT = Path(__file__).resolve().parent.parent
 KILLS = 20
@@ -265,3 +278,109 @@ def test_unfinished_uploads_of_dead_servers_are_leftovers_at_once_and_those_of_l
     assert sum(freed) == 4 * 5
     assert leftovers() == []
     assert all(path.exists() for path in (nameless_young, written, kept))
+
+
+def test_a_worker_lets_everybody_else_on_the_machine_go_first():
+    folder, own = new_run(), psutil.Process().nice()
+    jobs.launch(folder)
+    pid = wait_for(folder, lambda status: bool(status.phase)).pid
+    assert psutil.Process(pid).nice() == min(19, own + NICENESS)
+    group = Path(f"/proc/{pid}/autogroup")  # by which Linux shares processors out between sessions
+    if group.exists():
+        assert group.read_text().endswith(f" nice {NICENESS}\n")
+    jobs.stop(folder)
+    wait_until_gone(pid)
+
+
+def test_a_worker_that_is_held_up_is_at_work_and_silent_and_goes_on_where_it_was(monkeypatch):
+    visited_server(monkeypatch)
+    config = replace(CONFIG, evaluation=LIGHT)
+    wanted, folder = pipeline.choose_panel(toy_dataset(), config).run.panel, new_run(config)
+    jobs.launch(folder)
+    pid = wait_for(folder, lambda status: status.phase == "training").pid
+    os.kill(pid, signal.SIGSTOP)
+    wait_for_state(pid, psutil.STATUS_STOPPED)
+    # As if it had been held up for a minute and a half: it cannot write meanwhile.
+    silent = json.loads((folder / "status.json").read_text())
+    (folder / "status.json").write_text(json.dumps({**silent, "heartbeat": silent["heartbeat"] - 90.0}))
+    queue.tend()
+    assert read_status(folder).state == "running"
+    at = go(app(run=folder.name), "Train")
+    said = " ".join(bar.proto.text for bar in at.get("progress"))
+    os.kill(pid, signal.SIGCONT)
+    assert re.search(r"no word for 1 min \d+ s: the machine is busy or asleep", said), said
+    assert wait_for_end(folder).state == "done"
+    wait_until_gone(pid)
+    assert runs.load_run(folder).panel == wanted
+
+
+def test_a_worker_that_is_held_up_is_stopped_by_force():
+    folder = new_run()
+    jobs.launch(folder)
+    pid = wait_for(folder, lambda status: status.phase == "training").pid
+    os.kill(pid, signal.SIGSTOP)
+    wait_for_state(pid, psutil.STATUS_STOPPED)
+    jobs.stop(folder)
+    status = wait_for_end(folder)
+    assert (status.state, status.message) == ("stopped", "Stopped on request. No panel was chosen yet.")
+    wait_until_gone(pid)
+    assert sweep_leftovers() >= 0
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def wait_for_state(pid, state):
+    """Wait until the system says this of a process."""
+    while psutil.Process(pid).status() != state:
+        os.sched_yield()
+
+
+JUMPS = (-86_400.0, 10 * 365 * 86_400.0, -3.0, 86_400.0, 0.0)
+
+
+def test_a_clock_that_jumps_during_a_run_makes_no_time_negative(monkeypatch):
+    now, jumps, seen = time.time, itertools.cycle(JUMPS), []
+    folder = new_run()
+
+    def at_another_time(progress):
+        jump = next(jumps)
+        monkeypatch.setattr(time, "time", lambda: now() + jump)
+        seen.append(read_status(folder))
+
+    status = carry_out(folder, on_progress=at_another_time)
+    assert status.state == "done"
+    assert {one.state for one in seen} == {"running"}
+    assert min(one.eta for one in seen if one.eta is not None) >= 0
+    for jump in JUMPS:
+        monkeypatch.setattr(time, "time", lambda jump=jump: now() + jump)
+        write_status(folder, replace(status, finished=status.started + jump))
+        (minutes,) = history_table(history())["minutes"]
+        assert pd.isna(minutes) if jump < 0 else minutes >= 0
+        assert leftovers() == []
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
+def test_a_jump_of_the_clock_does_not_change_the_order_of_the_queue(jump, monkeypatch):
+    now = time.time
+    running = new_run(owner="anna")
+    write_status(running, of_this_process(queued()))
+    monkeypatch.setenv("YOTO_MAX_RUNS", "1")
+    first, second, third = (new_run(owner="anna") for _ in range(3))
+    queue.submit(first)
+    monkeypatch.setattr(time, "time", lambda: now() + jump)
+    queue.submit(second)
+    monkeypatch.setattr(time, "time", now)
+    queue.submit(third)
+    assert [queue.position(folder) for folder in (first, second, third)] == [1, 2, 3]
+
+
+def test_a_user_whose_last_run_began_in_the_future_gets_a_turn(monkeypatch):
+    monkeypatch.setenv("YOTO_MAX_RUNS", "1")
+    for owner, begun in (("anna", time.time() + 86_400.0), ("bert", 1.0), ("bert", 2.0)):
+        ended = new_run(owner=owner)
+        write_status(ended, replace(queued(), state="done", started=begun, finished=begun))
+    working = new_run(owner="carl")
+    write_status(working, of_this_process(queued()))
+    waiting = [new_run(owner="bert"), new_run(owner="anna"), new_run(owner="bert")]
+    for folder in waiting:
+        write_status(folder, replace(queued(), submitted=time.time()))
+    assert queue.position(waiting[1]) < queue.position(waiting[2])

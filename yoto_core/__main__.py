@@ -1,28 +1,42 @@
 """The whole main job without a browser: `python -m yoto_core select|demo|inspect|list|show|predict|export`.
 
-Exit code 0 done, 1 a defect of ours, 2 bad input or the machine's limits (one line on stderr), 130 stopped.
+Exit code 0 done, 1 a defect of ours, 2 bad input or the machine's limits (one line on stderr), 130 stopped by Ctrl-C; 143
+by a request to terminate and 129 by the end of the terminal, which are heard like Ctrl-C.
 """
 
 # ruff: noqa: E402 - whoever stops the program while the imports below are at work is heard already
 import os
 import signal
+from collections.abc import Callable
+
+OFFSET = 128  # of the exit code of a command that was ended by a signal, as shells have it
+HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def _leave(_number: int, _frame: object) -> None:
+def _hear(handler: Callable[[int, object], object]) -> None:
+    """Let this answer every request to end but those that whoever started the program, as `nohup` does, has switched off."""
+    for number in HEARD:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _frame: object) -> None:
     """End at once: there is nothing yet to put away."""
-    os.write(2, b"yoto: stopped.\n")
-    os._exit(130)
+    try:
+        os.write(2, b"yoto: stopped.\n")
+    finally:  # the terminal may be gone
+        os._exit(OFFSET + number)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, _leave)
+    _hear(_leave)
 
 import argparse
 import json
 import sys
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -34,7 +48,7 @@ from yoto_core.errors import ConfigError, DataError, RunError, YotoError, memory
 from yoto_core.progress import Progress
 from yoto_core.words import one_line, printable
 
-DONE, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130
+DONE, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, OFFSET + signal.SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,9 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except YotoError as error:
         _complain(str(error))
         return BAD_INPUT
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as asked:
         _complain("stopped.")
-        return STOPPED
+        return OFFSET + asked.args[0] if asked.args else STOPPED
     except BrokenPipeError:  # whoever read, as `| head` does, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
@@ -63,8 +77,39 @@ def _say(text: str, *, file: TextIO | None = None) -> None:
 
 
 def _complain(text: str) -> None:
-    """The one line on stderr of a command that did not end well."""
-    _say(one_line(f"yoto: {text}"), file=sys.stderr)
+    """The one line on stderr of a command that did not end well, if anybody reads it: the terminal may be gone."""
+    with suppress(OSError):
+        print(one_line(f"yoto: {text}"), file=sys.stderr, flush=True)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """The same for a process of its own, which is asked to end by signals; what is half written is put away."""
+    _hear(_interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a terminal may know fewer characters than names have
+    ended = main(arguments)
+    if ended > OFFSET:  # Python itself would end by the signal where it came while it ran generated code
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(ended)
+    return ended
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    raise KeyboardInterrupt(number)
+
+
+@contextmanager
+def _noted() -> Iterator[list[int]]:
+    """Requests to end are noted here, and the work asks for them where it can end well."""
+    asked: list[int] = []
+    before = {number: signal.getsignal(number) for number in HEARD}
+    _hear(lambda number, _frame: asked.append(number))
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _thing(options: argparse.Namespace) -> str:
@@ -130,19 +175,15 @@ def _run(data_path: Path, name: str, config: RunConfig, out: str | None) -> int:
 
     target = _free(Path(out), data_path) if out else None
     data = read_dataset(data_path, matrix=config.genes.matrix, name=name)
-    folder = runs.create_run(config, data_path=data_path, data_name=name, data_digest=data.digest)
-    if target:
-        folder = _move(folder, target)
-    asked: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _frame: asked.append(number))
-    try:
+    with _noted() as asked:
+        folder = runs.create_run(config, data_path=data_path, data_name=name, data_digest=data.digest)
+        if target:
+            folder = _move(folder, target)
         with _Bar() as bar:
             status = carry_out(folder, on_progress=bar, should_stop=lambda: bool(asked))
-    finally:
-        signal.signal(signal.SIGINT, before)
     if status.state == "stopped":
         _complain(f"{status.message} {folder}")
-        return STOPPED
+        return OFFSET + asked[0] if asked else STOPPED
     if status.state == "failed":
         _complain(f"{status.message} {status.hint}")
         return FAILED if status.fault == "ours" else BAD_INPUT
@@ -234,13 +275,17 @@ class _Bar:
 
     def __exit__(self, *_: object) -> None:
         if self.bar is not None:
-            self.bar.close()
+            with suppress(OSError):
+                self.bar.close()
 
     def __call__(self, progress: Progress) -> None:
+        with suppress(OSError):  # the work goes on, whoever reads: the pipe may be closed, or the terminal
+            self._show(progress)
+
+    def _show(self, progress: Progress) -> None:
         if not sys.stderr.isatty():
             if progress.message != self.message:
-                with suppress(BrokenPipeError):  # the work goes on, whoever reads
-                    _say(one_line(progress.message), file=sys.stderr)
+                _say(one_line(progress.message), file=sys.stderr)
             self.message = progress.message
             return
         if self.bar is None or self.message != progress.phase:
@@ -381,11 +426,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a terminal may know fewer characters than names have
-    ended = main()
-    if ended == STOPPED:  # Python itself would end by the signal where it came while it ran generated code
-        sys.stdout.flush()
-        os._exit(ended)
-    raise SystemExit(ended)
+    raise SystemExit(run())

@@ -5,6 +5,7 @@ YotoError           what is wrong, and in `hint` what to do next
 ├── ConfigError     a setting, alone or against the data
 ├── RunError        a saved run, or the place it is saved to
 │   └── PlaceError  … where the machine is the reason: also a MachineError
+│       └── HeldError   … and another process is at it
 └── MachineError    memory, or the operating system: nothing is wrong with what was asked, and nothing is removed for it
 
 Anything else that is raised is a defect of ours and keeps its traceback.
@@ -55,6 +56,10 @@ class MachineError(YotoError):
 
 class PlaceError(RunError, MachineError):
     """The place of a run refuses: the disk is full, or rights, memory or the system are in the way."""
+
+
+class HeldError(PlaceError):
+    """Another process is deciding about the same runs, and has not come to an end."""
 
 
 def limit_of(error: BaseException, thing: str, kind: type[MachineError] = MachineError) -> MachineError | None:

@@ -3,19 +3,22 @@
 import errno
 import fcntl
 import json
+import math
 import os
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from yoto_core.errors import ConfigError, PlaceError, RunError, limit_of, out_of_memory
+from yoto_core.errors import ConfigError, HeldError, PlaceError, RunError, limit_of, out_of_memory
 from yoto_core.limits import shared
 
 PROJECT = Path(__file__).resolve().parents[1]
 PART = re.compile(r"\..*\.([0-9]+)\.part", re.DOTALL)
+LOCK_WITHIN, LOCK_LOOK = 5.0, 0.01  # seconds in which a lock is to be had, and between two tries
 ASSETS = PROJECT / "assets"  # demo data, gene sets, icon
 
 
@@ -99,15 +102,41 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Only one thread of one process at a time decides about the runs in this folder; others wait."""
+def locked(folder: Path, *, within: float | None = None) -> Iterator[None]:
+    """Only one thread of one process at a time decides about what is in this folder; others wait.
+
+    The lock is held for milliseconds, but whoever holds it may be stopped or hang, and nobody who looks at a page must wait
+    for that.
+
+    Args:
+        folder: What is decided about.
+        within: Seconds in which the lock is to be had (`LOCK_WITHIN`); infinity where nobody waits for the caller.
+
+    Raises:
+        PlaceError: The folder cannot be opened.
+        HeldError: Another process has not let go of it in that time.
+    """
     with saving():
         descriptor = os.open(folder, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
+        _take_lock(descriptor, folder, LOCK_WITHIN if within is None else within)
         yield
     finally:
         os.close(descriptor)  # which unlocks, as the end of the process would
+
+
+def _take_lock(descriptor: int, folder: Path, within: float) -> None:
+    deadline = time.monotonic() + within
+    once = 0 if within == math.inf else fcntl.LOCK_NB
+    while True:
+        with saving(), suppress(BlockingIOError):
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | once)
+        if time.monotonic() >= deadline:
+            raise HeldError(
+                f"{folder} is held by another process.",
+                hint="Try again; if it stays so, a worker hangs: end it, or restart the machine.",
+            )
+        time.sleep(LOCK_LOOK)
 
 
 @contextmanager

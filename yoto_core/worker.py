@@ -5,6 +5,7 @@ end (STOP), and at last the result. Nothing else passes between this process and
 """
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -29,6 +30,8 @@ from yoto_core.store.status import (
 from yoto_core.words import one_line
 from yoto_core.work import queue
 from yoto_core.work.reporting import Reporter, drop_parts, watch_over
+
+NICENESS = 5  # of a worker: beside a page that wants the same processor it gets about a quarter of it
 
 
 def carry_out(
@@ -76,7 +79,7 @@ def _failure(error: Exception, folder: Path) -> dict[str, str]:
 
 def _claim(folder: Path) -> Status:
     """The status of a run that is this process's from now on (RunError where another process works on it)."""
-    with locked(folder.parent):
+    with locked(folder.parent, within=math.inf):
         status = read_status(folder)
         if status.state == "running" and status.pid != os.getpid():
             raise RunError("Another process works on this run.", hint="Wait for its end, or stop it.")
@@ -88,7 +91,7 @@ def _claim(folder: Path) -> Status:
 def _end_at_once(folder: Path, report: Reporter) -> None:
     """End this process although its work did not listen; what is saved stays."""
     report.end(state="stopped", message=stopped_message(folder, report.status))
-    queue.tend(folder.parent)
+    queue.tend(folder.parent, within=math.inf)
     drop_parts(folder)  # last, as the work goes on until the next line
     os._exit(0)
 
@@ -151,14 +154,22 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # held back by whoever started this process
     folder = Path(sys.argv[1])
+    _give_way()
     try:
         carry_out(folder, on_progress=_Log(), should_stop=lambda: bool(asked), own_process=True)
     except RunError as error:
         print(one_line(f"yoto: {error}"), file=sys.stderr)
         return 1
     finally:
-        queue.tend(folder.parent)
+        queue.tend(folder.parent, within=math.inf)
     return 0
+
+
+def _give_way() -> None:
+    """Let pages, and everybody else on this machine, go first; where nobody else wants the processors it costs nothing."""
+    os.nice(NICENESS)
+    with contextlib.suppress(OSError):  # Linux may share processors out by sessions first, and this process has its own
+        Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
 
 
 class _Log:

@@ -46,14 +46,14 @@ def show() -> None:
         if folder := state.run_folder():
             _opened(folder)
         if _mine():
-            st.fragment(_at_work, run_every=EVERY)()
+            st.fragment(_at_work, run_every=EVERY)([True])
         _remember_browser()
 
 
 # Looked at once for all who watch: the time is the worker's. Every page begins with a look of its own.
 @st.cache_resource(ttl=EVERY / 2, show_spinner=False)
 def _all_work() -> tuple[Work, ...]:
-    queue.tend()
+    queue.tend(within=0.0)
     found = sorted(queue.live_jobs(), key=lambda job: (job.status.state != "running", job.status.submitted or 0.0))
     together: dict[str, list[Job]] = {}
     for job in found:
@@ -96,8 +96,12 @@ def _mine() -> list[Work]:
     ]
 
 
-def _at_work() -> None:
-    """Every run that waits or works, looked at again every few seconds; the runs of a comparison are one job."""
+def _at_work(with_page: list[bool]) -> None:
+    """Every run that waits or works, looked at again every few seconds; the runs of a comparison are one job.
+
+    `with_page` holds something the first time, when the page below is drawn in the same go: it sees what is new by itself, and
+    beginning again would lose the click that it was asked for by.
+    """
     found = _mine()
     begun = state.watch({run_id: now for work in found for run_id, now in work.states.items()})
     st.caption("At work")
@@ -106,8 +110,9 @@ def _at_work() -> None:
             _show_work(work)
     if len(found) > SHOWN:
         st.caption(f"and {len(found) - SHOWN:,} more")
-    if begun or _just_ended():
+    if not with_page and (begun or _just_ended()):
         st.rerun()
+    with_page.clear()
 
 
 def _show_work(work: Work) -> None:

@@ -8,58 +8,19 @@ that a browser does while nobody touches it. Nothing is drawn, so what is measur
 
 import asyncio
 import sys
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.asyncio.client import ClientConnection, connect
-
-
-def ask(run_id: str, fragment: str = "") -> bytes:
-    """A request for the page, or for one timed part of it."""
-    message = BackMsg()
-    message.rerun_script.query_string = f"run={run_id}"
-    message.rerun_script.page_name = "train"
-    message.rerun_script.fragment_id = fragment
-    message.rerun_script.is_auto_rerun = bool(fragment)
-    return message.SerializeToString()
-
-
-async def tick(socket: ClientConnection, run_id: str, fragment: str, every: float) -> None:
-    """Ask for one timed part again and again."""
-    while True:
-        await asyncio.sleep(every)
-        await socket.send(ask(run_id, fragment))
-
-
-async def watch(address: str, run_id: str, opened: asyncio.Event) -> None:
-    """One session, until the server ends; `opened` is set once the page stands."""
-    async with connect(f"{address.replace('http', 'ws')}/_stcore/stream", max_size=None) as socket:
-        await socket.send(ask(run_id))
-        timers: dict[str, asyncio.Task[None]] = {}
-        async for content in socket:
-            message = ForwardMsg.FromString(content)
-            kind = message.WhichOneof("type")
-            if kind == "new_session" and not message.metadata.run.fragment_ids:
-                for timer in timers.values():
-                    timer.cancel()
-                timers.clear()
-            elif kind == "auto_rerun" and message.auto_rerun.fragment_id not in timers:
-                part, every = message.auto_rerun.fragment_id, message.auto_rerun.interval
-                timers[part] = asyncio.create_task(tick(socket, run_id, part, every))
-            elif kind == "script_finished":
-                opened.set()
+from tests.shared_sessions import opened
 
 
 async def main() -> None:
-    """So many sessions; says so when the page stands in all of them."""
+    """So many sessions, until the server ends; says so when the page stands in all of them."""
     address, run_id, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    async with asyncio.TaskGroup() as group:
+    async with AsyncExitStack() as tabs:
         for _ in range(number):
-            opened = asyncio.Event()
-            group.create_task(watch(address, run_id, opened))
-            await opened.wait()
+            await tabs.enter_async_context(opened(address, "train", run=run_id))
         print("open", flush=True)
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

@@ -164,7 +164,9 @@ def _design(folder: str, changed: int) -> tuple[str, tuple[str, ...], int, int, 
 
 
 def _minutes(status: Status) -> float | None:
-    return (status.finished - status.started) / 60 if status.finished and status.started else None
+    """How long it worked; None where that is not known, as after the clock was set back meanwhile."""
+    taken = status.finished - status.started if status.finished and status.started else -1.0
+    return taken / 60 if taken >= 0 else None
 
 
 def _lost_part(entry: os.DirEntry[str]) -> bool:

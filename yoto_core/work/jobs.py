@@ -1,6 +1,7 @@
 """Start and stop runs as processes of their own, so that no browser tab and no server restart can lose one."""
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -62,7 +63,7 @@ def start(folder: Path, *, then: Callable[[Path, int], None]) -> int:
 
 def settle(folder: Path, exit_code: int | None = None) -> None:
     """Write down how a run ended, and why, where its process went without a last word."""
-    with contextlib.suppress(RunError), locked(folder.parent):
+    with contextlib.suppress(RunError), locked(folder.parent, within=math.inf):
         status = last_word(folder)
         gone = status.state == "running" and not has_process(status)
         if gone or (status.state == "interrupted" and exit_code is not None and status.pid is not None):

@@ -4,6 +4,8 @@ Nobody keeps the queue: it is what the run folders say, decided anew under a fil
 one ends, and whenever a page looks. Every change is written before the queue is looked through, so no wake-up is lost.
 """
 
+import contextlib
+import math
 import os
 import time
 from collections import Counter
@@ -12,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from yoto_core.errors import RunError
+from yoto_core.errors import HeldError, RunError
 from yoto_core.files import locked
 from yoto_core.store.folders import RUN_ID, runs_folder
 from yoto_core.store.labels import read_label, refuse_strangers
@@ -38,10 +40,12 @@ def max_runs() -> int:
 
 def submit(*folders: Path) -> None:
     """Hand runs in; each starts as soon as there is room."""
-    for folder in folders:
-        with locked(folder.parent):
-            _hand_in(folder, last_word(folder))
-    tend(folders[0].parent)
+    runs = folders[0].parent
+    with locked(runs):
+        last = _last_handed_in(runs)
+        for folder in folders:
+            last = _hand_in(folder, last_word(folder), after=last)
+    tend(runs)
 
 
 def resume(folder: Path, *, owner: str | None = None) -> None:
@@ -55,16 +59,21 @@ def resume(folder: Path, *, owner: str | None = None) -> None:
         if status.state == "done" or (status.state == "running" and has_process(status)) or status.waiting:
             raise RunError("The run is not one that ended early.", hint="Look at the run again.")
         (folder / STOP_FILE).unlink(missing_ok=True)
-        _hand_in(folder, replace(queued(), created=status.created, has_panel=status.has_panel))
+        asked = replace(queued(), created=status.created, has_panel=status.has_panel)
+        _hand_in(folder, asked, after=_last_handed_in(folder.parent))
     tend(folder.parent)
 
 
-def tend(runs: Path | None = None) -> None:
-    """Write down which runs were lost, and start those whose turn it is."""
+def tend(runs: Path | None = None, *, within: float | None = None) -> None:
+    """Write down which runs were lost, and start those whose turn it is.
+
+    Where another process is at it and does not let go `within` these seconds (see `locked`), it is left to that one, and
+    to the next look.
+    """
     runs = runs or runs_folder()
     if not runs.is_dir() or not _something_to_do(live_jobs(runs)):
         return
-    with locked(runs):
+    with contextlib.suppress(HeldError), locked(runs, within=within):
         working = []
         for job in (found := all_jobs(runs)):
             if job.status.state == "running":
@@ -96,9 +105,11 @@ def in_turn(jobs_now: Sequence[Job]) -> list[Job]:
     served longest ago.
     """
     before = Counter(job.owner for job in jobs_now if job.status.state == "running")
-    served: dict[str, float] = {}
+    served, now = {job.owner: 0.0 for job in jobs_now}, time.time()
     for job in jobs_now:
-        served[job.owner] = max(served.get(job.owner, 0.0), job.status.started or 0.0)
+        began = job.status.started or 0.0
+        if began <= now:  # else the clock was wrong then: nobody shall wait until it has caught up
+            served[job.owner] = max(served[job.owner], began)
     ranked = []
     waiting = [job for job in jobs_now if job.status.waiting]
     for job in sorted(waiting, key=lambda job: (job.status.submitted, job.folder)):
@@ -113,11 +124,18 @@ def position(folder: Path) -> int | None:
     return waiting.index(folder) + 1 if folder in waiting else None
 
 
-def _hand_in(folder: Path, status: Status) -> None:
+def _last_handed_in(runs: Path) -> float:
+    """When the run that would come last now was handed in; 0 where none waits."""
+    return max((job.status.submitted for job in all_jobs(runs) if job.status.waiting), default=0.0)
+
+
+def _hand_in(folder: Path, status: Status, *, after: float) -> float:
+    """Write that a run waits, behind what was handed in before although the clock may have been set back; return when."""
+    moment = max(time.time(), math.nextafter(after, math.inf))
     write_status(
-        folder,
-        replace(status, state="queued", submitted=time.time(), message="Waiting for its turn", hint="", fault=""),
+        folder, replace(status, state="queued", submitted=moment, message="Waiting for its turn", hint="", fault="")
     )
+    return moment
 
 
 def _something_to_do(jobs_now: Sequence[Job]) -> bool:
@@ -142,7 +160,7 @@ def _start(job: Job) -> None:
 def _ended(folder: Path, exit_code: int) -> None:
     """In the process that started a run: note how it ended, and let the next begin."""
     jobs.settle(folder, exit_code)
-    tend(folder.parent)
+    tend(folder.parent, within=math.inf)
 
 
 def _status_of(folder: str) -> Status | None:
