@@ -126,6 +126,7 @@ def test_nothing_is_needed_for_labels_that_are_shuffled(seed):
     table = gene_losses(found.run.model, replace(found.problem, targets=targets), found.order, seed=0)
     assert not table["needed"].any()
     reasons = explain(found.problem, found.order, table)
+    assert len(reasons) == 8
     assert all("cannot be told: no task is predicted better than chance" in reason.sentence for reason in reasons)
 
 

@@ -296,11 +296,20 @@ def test_a_task_is_read_from_text(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":regression", "age:number", "age:regression:heavy", "age:regression:0", "age:nan"]
+    ("text", "sentence"),
+    [
+        ("", "A task names no obs column."),
+        (":regression", "A task names no obs column."),
+        ("age:number", "“number” in task “age:number” is neither a kind nor a weight."),
+        ("age:regression:heavy", "“heavy” in task “age:regression:heavy” is neither a kind nor a weight."),
+        ("age:regression:0", "Weight is 0."),
+        ("age:nan", "Weight is nan."),
+    ],
 )
-def test_a_task_that_makes_no_sense_is_refused(text):
-    with pytest.raises(ConfigError):
+def test_a_task_that_makes_no_sense_is_refused(text, sentence):
+    with pytest.raises(ConfigError) as caught:
         task_from_text(text)
+    assert caught.value.args[0] == sentence
 
 
 SELECT = ["--task", "cell_type", "--panel-size", "4"]
