@@ -171,8 +171,10 @@ def _sites(node: ast.AST, function: ast.AST | None, *, on_import: bool, wording:
 
 
 def _is_left(node: ast.AST) -> bool:
-    """Docstrings, and what only says how a record is printed."""
+    """Docstrings, what only says how a record is printed, and the guard of a `zip` whose parts are of one length."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return True
+    if isinstance(node, ast.keyword) and node.arg == "strict":
         return True
     return isinstance(node, ast.Call) and ast.unparse(node.func) in {"field", "TypeVar"}
 
