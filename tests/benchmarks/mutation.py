@@ -63,8 +63,8 @@ TESTS = {
     "model.forms": ("forms",),
     "words": ("words",),
     "verdicts": ("verdicts",),
-    "errors": ("errors_and_config", "limits", "library"),
-    "files": ("runs", "library", "export"),
+    "errors": ("errors", "errors_and_config"),
+    "files": ("files",),
 }
 # What the core and the tests load anyway: loaded once, before the processes part.
 LOADED_ONCE = ("anndata", "hypothesis", "joblib", "psutil", "scanpy", "scipy.stats", "sklearn.ensemble", "torch")

@@ -102,8 +102,10 @@ def measure_stability(
     panels = [panel for panel in found[:n] if panel.size]
     shares, overlaps = [], []
     for start in range(n, len(found), 1 + PER_SHUFFLE):
-        whole, *others = (panel for panel in found[start : start + 1 + PER_SHUFFLE] if panel.size)
-        shares += [np.isin(whole, other).mean() for other in others]
+        whole, *others = found[start : start + 1 + PER_SHUFFLE]
+        others = [panel for panel in others if panel.size]
+        if whole.size:
+            shares += [np.isin(whole, other).mean() for other in others]
         overlaps.append(mean_overlap(others))
     return Stability(
         genes=tuple(float(np.mean([gene in panel for panel in panels])) if panels else math.nan for gene in order),
