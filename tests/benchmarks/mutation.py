@@ -41,7 +41,7 @@ TESTS = {
     "scores.all_genes": ("all_genes",),
     "scores.baselines": ("baselines",),
     "scores.judges": ("judges", "baselines"),
-    "scores.methods": ("verdicts",),
+    "scores.methods": ("verdict_words",),
     "scores.metrics": ("metrics", "losses"),
     "scores.significance": ("chance",),
     "data.splits": ("splits", "checks", "stability"),
@@ -62,7 +62,7 @@ TESTS = {
     "model.calibration": ("calibration",),
     "model.forms": ("forms",),
     "words": ("words",),
-    "verdicts": ("verdicts",),
+    "verdicts": ("verdict_words",),
     "errors": ("errors", "errors_and_config"),
     "files": ("files",),
 }
