@@ -330,6 +330,19 @@ def test_the_total_behind_multiples_is_the_power_of_ten_that_makes_counts_of_who
     assert matrices._total_behind(Sample(2_431 / depth, np.ones(40, dtype=int)), 2_431 / depth) is None
 
 
+def test_a_total_that_makes_counts_of_fewer_than_half_of_the_cells_is_none():
+    depth = 2_013 + 17 * np.arange(40)
+    for told, total in ((25, None), (31, 1e4)):
+        unit = np.concatenate([1e4 / depth[:told], np.full(60 - told, 1e7)])
+        assert matrices._total_behind(Sample(unit, np.ones(60, dtype=int)), unit) == total
+
+
+@pytest.mark.parametrize(("cells", "said"), [(1, "no whole cells were compared"), (2, "row sums vary")])
+def test_row_sums_vary_from_two_cells_on(cells, said):
+    found = classify("X", Sample(np.array([0.5, 1.2, 0.7, 2.3])[: 2 * cells], np.full(cells, 2)))
+    assert found.evidence.endswith(f", {said}: taken as natural logarithms of normalised counts")
+
+
 def test_twenty_cells_are_enough_to_compare_their_totals_and_depths_and_nineteen_are_not():
     totals = np.linspace(1, 10, 20)
     assert matrices._spread(of_totals(*totals), of_totals(*totals).values) == pytest.approx(math.log(9.55 / 1.45))
