@@ -53,7 +53,7 @@ def test_every_way_to_say_that_memory_was_refused_is_understood_also_behind_anot
     "error", [None, ValueError(NO_MEMORY[0]), OSError("x"), RuntimeError("x"), OSError(errno.EIO, "x")]
 )
 def test_other_errors_do_not_speak_of_memory(error):
-    assert not out_of_memory(error)
+    assert out_of_memory(error) is False
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])

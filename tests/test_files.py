@@ -46,6 +46,11 @@ def test_a_name_is_that_of_an_unfinished_file_or_of_none(name, writer):
     assert files.writer_of(name) == writer
 
 
+def test_the_assets_are_found_beside_the_core():
+    assert (files.ASSETS / "README.md").is_file()
+    assert files.ASSETS.parent == files.PROJECT == Path(files.__file__).parents[1]
+
+
 # --- content
 
 

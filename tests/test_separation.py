@@ -73,6 +73,13 @@ def test_half_of_the_pool_separates_over_all_classes_and_half_class_by_class():
     assert set(best_alone([found], 6).tolist()) >= {4, 5}
 
 
+def test_a_clear_gene_comes_before_a_strong_one_that_varies_within_classes():
+    noisy = Moments(np.array([[1.0, 2.0], [-1.0, -2.0]]), np.array([0.0, 60.0]))
+    assert best_alone([noisy], 1).tolist() == [0]  # class by class
+    faint = Moments(np.array([[2.0, 1.0, 0.001], [-2.0, -1.0, -0.001]]), np.array([60.0, 0.0, 0.0]))
+    assert best_alone([faint], 2).tolist() == [0, 1]  # over all classes, then class by class
+
+
 def test_every_task_has_a_like_part_of_the_pool():
     one, other = (
         marked([(0, 9), (0, 8), (0, 7), (0, 0.1), (0, 0.1), (0, 0.1)]),
@@ -174,6 +181,14 @@ def test_a_cell_far_from_its_class_costs_much_but_not_infinitely_much():
     codes = np.concatenate([np.zeros(50), np.ones(50), [0]]).astype(int)
     loss = discriminant._Discriminant(x, codes).loss_with(0, 100.0)
     assert loss == pytest.approx(80 / 51 / 2 / math.log(2), rel=0.01)  # one of 51 cells of one of two classes
+
+
+def test_a_gene_that_never_varies_within_classes_has_a_finite_loss():
+    codes = np.arange(40) % 2
+    x = np.column_stack([codes, np.ones(40)]).astype(np.float32)
+    model = discriminant._Discriminant(x, codes)
+    assert model.loss_with(0, 0.5) < 0.01  # it tells the classes
+    assert model.loss_with(1, 0.5) == pytest.approx(1)  # no better than guessing
 
 
 def test_a_gene_that_the_earlier_ones_explain_adds_nothing():

@@ -168,7 +168,15 @@ def test_a_cost_that_was_not_measured_is_not_told():
 # --- intervals, stability, needs
 
 
-@pytest.mark.parametrize(("groups", "said"), [(4, "no interval, as 4 donors are too few"), (5, "75 cells of 5 donors")])
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (0, "75 cells"),
+        (1, "no interval, as 1 donor is too few for one (5 are needed)"),
+        (4, "no interval, as 4 donors are too few for one (5 are needed)"),
+        (5, "75 cells of 5 donors"),
+    ],
+)
 def test_five_groups_are_not_too_few(groups, said):
     row = {"low": np.nan, "high": np.nan, "cells": 75, "groups": groups}
     assert verdicts.interval_words(row, "donor").startswith(said)
@@ -203,6 +211,8 @@ def test_what_was_drawn_again_is_named(groups, unit):
         f"Needed for: when the gene is missing, the trained model's F1 of the class falls on held-out cells by more than drawing the"
         f" {unit} again explains (paired bootstrap; false discovery rate 5% over 1,200 gene × class losses)."
     )
+    fewer = table.assign(groups=[0] * 1_200 + [groups])  # a task whose labels fewer groups carry does not lead
+    assert verdicts.needed_rule(fewer, group="donor") == verdicts.needed_rule(table, group="donor")
     assert verdicts.needed_rule(table.assign(p=np.nan), group="donor") == (
         "Needed for: not told, as no task is predicted better than chance on the held-out cells."
     )

@@ -64,7 +64,7 @@ TESTS = {
     "words": ("words",),
     "verdicts": ("verdict_words",),
     "errors": ("errors", "errors_and_config"),
-    "files": ("files",),
+    "files": ("files", "runs"),
 }
 # What the core and the tests load anyway: loaded once, before the processes part.
 LOADED_ONCE = ("anndata", "hypothesis", "joblib", "psutil", "scanpy", "scipy.stats", "sklearn.ensemble", "torch")

@@ -175,8 +175,7 @@ def _subsample(problem: Problem, rng: np.random.Generator) -> np.ndarray:
     cells, groups = _not_held_out(problem), _groups(problem)
     if not groups.size:
         return np.sort(rng.choice(cells, max(1, round(SHARE * len(cells))), replace=False))
-    kept = min(groups.size - 1, max(1, round(SHARE * groups.size)))
-    chosen = rng.choice(groups, kept, replace=False)
+    chosen = rng.choice(groups, round(SHARE * groups.size), replace=False)  # of three two: never all
     return cells[np.isin(problem.split.groups[cells], chosen)]
 
 
