@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from yoto_core.data.shuffling import shuffled, with_shuffled_labels
 from yoto_core.data.targets import UNLABELLED, Target
+from yoto_core.scores import significance
 from yoto_core.scores.significance import ALPHA, PERMUTATIONS, chance_test
 
 
@@ -94,6 +95,16 @@ def test_numbers_must_beat_the_mean_too():
     assert far.beaten is False
     assert against_chance(numbers(true), 0.5 * true + 0.3 * rng.normal(size=80)).beaten
     assert not against_chance(numbers(true), np.zeros(80)).beaten
+
+
+def test_of_very_many_cells_evenly_spaced_ones_are_looked_at_from_the_first_to_the_last(monkeypatch):
+    monkeypatch.setattr(significance, "MOST_CELLS", 5)
+    true, place = np.arange(17) % 3, np.arange(17)
+    wrong_at = [np.where(place == cell, (true + 1) % 3, true) for cell in place]
+    seen = [cell for cell in place if against_chance(classes(true), wrong_at[cell]).value < 1]
+    assert seen == [0, 4, 8, 12, 16]
+    assert against_chance(classes(true[:5]), true[:5]).cells == 5
+    assert against_chance(classes(true), true).cells == 5
 
 
 @pytest.mark.parametrize("target", [classes([UNLABELLED] * 4), numbers([np.nan] * 4), numbers([2.0] * 4)])

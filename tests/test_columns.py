@@ -61,6 +61,11 @@ def test_the_toy_offers_its_tasks_first_then_its_groups():
         ("donor", ["d"] * N, "neither", "every cell has the same value"),
         ("donor", [f"d{i}" for i in ROW], "neither", "almost every cell has a value of its own"),
         ("rare", np.where(ROW < 2, "a", "b"), "neither", "99.5% of cells share one value"),
+        ("rare", np.where(ROW < 4, "a", "b"), "task", "2 classes, the smallest with 4 cells"),  # 99 % and no more
+        ("name", [f"kind{i % 100}" for i in ROW], "task", "100 classes, the smallest with 4 cells"),
+        ("name", [f"kind{i % 101}" for i in ROW], "neither", "101 classes are more than 100"),
+        ("donor", [f"d{i % 200}" for i in ROW], "group", "200 groups of cells measured together"),
+        ("donor", [f"d{i % 201}" for i in ROW], "neither", "almost every cell has a value of its own"),
     ],
 )
 def test_each_column_gets_a_role_and_the_reason(name, values, role, reason):
@@ -75,6 +80,7 @@ def test_each_column_gets_a_role_and_the_reason(name, values, role, reason):
         (pd.array(ROW % 2 == 0, dtype="boolean"), "classification"),
         (ROW % 20, "classification"),
         (ROW % 50, "classification"),
+        (ROW % 100, "classification"),
         (ROW % 101, "regression"),
         (pd.array(ROW % 101, dtype="Int64"), "regression"),
         (NUMBERS, "regression"),

@@ -226,13 +226,20 @@ def test_an_uploaded_set_with_the_panels_genes_comes_up_first(explored):
         (b"just a line", "mine.gmt holds no gene set."),
         (b"\xff\xfe\x00", "mine.gmt is not a text file."),
         (gmt(OTHER=["ZZZ1", "ZZZ2", "ZZZ3", "ZZZ4", "ZZZ5"]), "No gene set has 5 to 500 genes in common with the background."),
-        (gmt(**{SCRIPT: [*make_toy().var_names[:6]]}), ""),
     ],
-    ids=["empty", "prose", "bytes", "no overlap", "script"],
+    ids=["empty", "prose", "bytes", "no overlap"],
 )  # fmt: skip
 def test_any_file_of_sets_leaves_the_page_whole(content, sentence, explored):
     at = with_sets(explored, content)
-    assert not sentence or any(said.startswith(sentence) for said in messages(at))
+    assert any(said.startswith(sentence) for said in messages(at))
+    assert_plain(at)
+
+
+def test_a_set_called_like_a_script_comes_up_under_its_own_name(explored):
+    panel = finished().panel.genes
+    at = with_sets(explored, gmt(**{SCRIPT: panel}))
+    assert tables(at)[0]["term"].tolist() == [SCRIPT]
+    assert f"The clearest: {SCRIPT} · mine.gmt, 8 of its 8 genes." in words(at.text)
     assert_plain(at)
 
 

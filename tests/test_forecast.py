@@ -26,14 +26,19 @@ DEMO = Workload.of(demo_config(), [13, 2], 2_800, 9_000, None)
     ("seconds", "words"),
     [
         (0.3, "about 5 s"),
-        (7, "about 5 s"),
-        (8, "about 10 s"),
+        (7.4, "about 5 s"),
+        (7.5, "about 10 s"),
         (33, "about 30 s"),
-        (54, "about 50 s"),
-        (57, "about 1 min"),
+        (54.9, "about 50 s"),
+        (55, "about 1 min"),
         (100, "about 1.5 min"),
         (290, "about 5 min"),
+        (299, "about 5 min"),
+        (320, "about 5 min"),
+        (333, "about 6 min"),
         (700, "about 12 min"),
+        (5_399, "about 90 min"),
+        (5_401, "about 2 h"),
         (5 * 3600, "about 5 h"),
     ],
 )
@@ -55,8 +60,39 @@ def test_every_constant_is_used_and_every_part_has_its_constant():
 def test_more_of_anything_never_takes_less(grown):
     more = replace(DEMO, **{grown: 3 * getattr(DEMO, grown)})
     one, other = foresee(DEMO), foresee(more)
-    assert (other.panel, other.scores, other.stability) >= (one.panel, one.scores, one.stability)
+    assert other.panel >= one.panel
+    assert other.scores >= one.scores
+    assert other.stability >= one.stability
     assert other.panel + other.scores > one.panel + one.scores
+
+
+def test_the_parts_of_a_run_are_counted_as_stated():
+    work = Workload(cells=30_000, genes=4_000, panel_size=16, outputs=(5, 3, 1), threads=4, steps=1_400)
+    assert panel_parts(work) == pytest.approx({"start": 1, "read": 12, "train": 0.5, "train outputs": 0.45})
+    assert score_parts(work) == pytest.approx(
+        # 20,000 cells are compared, by twice the threads of the machine that was measured; 9 outputs, 3 tasks
+        {"fold": 1, "all genes": 3.6, "panels": 1.44, "trees": 30, "train": 1.5}
+    )
+    assert score_parts(replace(work, alone=False))["train"] == 0
+    assert score_parts(replace(work, outputs=(5,)))["train"] == 0  # a single task is alone already
+    assert score_parts(replace(work, outputs=(5, 3)))["train"] == 1
+    assert score_parts(replace(work, cells=100))["trees"] == pytest.approx(0.15)
+
+
+def test_a_forecast_is_the_sum_of_its_parts_at_their_costs():
+    work = replace(DEMO, folds=3)
+    assert foresee(work).panel == pytest.approx(sum(COSTS[name] * units for name, units in panel_parts(work).items()))
+    fold = sum(COSTS[name] * units for name, units in score_parts(work).items())
+    assert foresee(replace(work, folds=1)).scores == pytest.approx(fold)
+
+
+def test_a_run_of_ordinary_settings_is_the_one_that_was_measured():
+    plain = Workload(cells=1, genes=1, panel_size=1, outputs=(2,))
+    assert (plain.folds, plain.stability, plain.alone, plain.threads) == (1, True, True, 2)
+    assert (plain.steps, plain.compared_cells) == (2_800, 20_000)
+    trained = TrainingConfig()
+    assert plain.steps == trained.steps * trained.replicas + trained.fit_steps
+    assert plain.compared_cells == EvaluationConfig().max_cells
 
 
 def test_every_fold_is_scored_and_chooses_a_panel_of_its_own():

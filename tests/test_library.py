@@ -86,7 +86,7 @@ def test_models_stand_on_a_shelf_of_their_own():
     key = library.keep(io.BytesIO(b"model"), "panel.yoto", shelf="models")
     path, name = library.find_model(key)
     assert (path.parent.name, path.suffix, name) == ("models", ".yoto", "panel.yoto")
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=r"^The data of this link are not on this machine\."):
         library.find(key)
     with pytest.raises(
         RunError, match=r"^The model of this link is not on this machine\. Load the \.yoto file again\.$"

@@ -14,7 +14,7 @@ from yoto_core.config import GenesConfig, SplitConfig
 from yoto_core.data.reading import from_anndata
 from yoto_core.data.shuffling import with_shuffled_labels
 from yoto_core.evaluation.attribution import explain, marked_by
-from yoto_core.evaluation.losses import COLUMNS, gene_losses, loss_words, missing_sentence, needed
+from yoto_core.evaluation.losses import COLUMNS, asked, gene_losses, loss_words, missing_sentence, needed
 from yoto_core.scores import metrics
 
 MARKERS = tuple(markers[0] for markers in TYPE_GENES.values())
@@ -126,6 +126,7 @@ def test_nothing_is_needed_for_labels_that_are_shuffled(seed):
     table = gene_losses(found.run.model, replace(found.problem, targets=targets), found.order, seed=0)
     assert not table["needed"].any()
     reasons = explain(found.problem, found.order, table)
+    assert len(reasons) == 8
     assert all("cannot be told: no task is predicted better than chance" in reason.sentence for reason in reasons)
 
 
@@ -188,6 +189,10 @@ def test_losses_are_said_in_words_with_interval_and_cells():
     assert missing_sentence(table, "CD3E") == (
         "Without CD3E no class and no task loses more than chance explains on the held-out cells."
     )
+    assert missing_sentence(table[table["class"] == ""], "MS4A1") == (
+        "Without MS4A1 the model's score of t falls from 0.90 to 0.80 (by 0.22; 95 % interval 0.10 to 0.30; 40 held-out cells)."
+    )
+    assert asked(table.assign(p=[0.1, np.nan, 0.3, np.nan])) == 2
     few = pd.Series(row(low=np.nan, high=np.nan, groups=2))
     assert loss_words(few) == "the F1 of B (t) falls from 0.93 to 0.71 (by 0.22; 40 held-out cells of 2 groups)"
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from tests.conftest import make_cells
+from yoto_core.data import matrices
 from yoto_core.data.matrices import READINGS, Verdict, choose, classify, parse_choice, read_as
 from yoto_core.data.scales import COUNTS, Scale
 from yoto_core.data.whole_cells import Sample, sample_cells
@@ -179,6 +180,195 @@ def test_any_values_get_exactly_one_verdict(values, whole):
     assert verdict.evidence
     if np.isfinite(array).all() and (array < 0).any():
         assert verdict.kind == "scaled"
+
+
+# --- what is said of the likeliest, word for word, and the limits of each trace
+
+
+@pytest.mark.parametrize(
+    ("matrix", "evidence"),
+    [
+        (
+            scaled_to(COUNTED, 2_431)[:, FEW],
+            "15,068 sampled values from 0.6322 to 353.9: the values of a cell are whole multiples of one number, and to what total"
+            " they were scaled is not known: normalised, not logged",
+        ),
+        (
+            np.log1p(scaled_to(COUNTED, 1e4))[:, FEW],
+            "15,068 sampled values from 1.281 to 7.284: after e^x - 1 the values of a cell are whole multiples of one number, and"
+            " they fit counts scaled to 10,000: logged in base e",
+        ),
+        (
+            np.log1p(np.log1p(scaled_to(COUNTED, 1e4))),
+            "41,194 sampled values from 0.7325 to 2.114: the values are those of normalised cells only after e^x - 1 and then"
+            " e^x - 1",
+        ),
+        (
+            corrected(COUNTED)[:, FEW],
+            "15,007 sampled values from 0.004557 to 439: fractions too large for logarithms, row sums vary: taken as counts after"
+            " a correction, as for ambient RNA",
+        ),
+        (
+            np.log1p(scaled_to(corrected(COUNTED), 1e4))[:, FEW],
+            "15,007 sampled values from 0.0547 to 7.329: fractions up to 7.3, row sums vary: taken as natural logarithms of"
+            " normalised counts",
+        ),
+        (
+            scaled_to(corrected(COUNTED), 1)[:, FEW],
+            "15,007 sampled values from 5.623e-06 to 0.1523: fractions that sum to no more than 1 in any cell: taken as"
+            " proportions, not logged",
+        ),
+    ],
+    ids=["multiples", "logged multiples", "twice", "corrected", "logged", "proportions"],
+)
+def test_the_evidence_is_said_word_for_word(matrix, evidence):
+    assert told(matrix).evidence == evidence
+
+
+def depths(cells, *, falling, high=5.0, totals=1.0):
+    """Fractions of cells that show 10 to 29 genes, each cell's values all about alike, lower or higher the more it shows."""
+    seen = 10 + np.arange(cells) % 20
+    height = np.linspace(1, high, 20)[:: -1 if falling else 1][np.arange(cells) % 20] * totals
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.uniform(0.9, 1.1, n) * h for n, h in zip(seen, height, strict=True)])
+    return Sample(values + 0.123, seen)
+
+
+def test_fractions_that_are_too_large_for_logarithms_are_told_by_the_depth_of_their_cells():
+    fallen, risen = classify("X", depths(60, falling=True, high=40)), classify("X", depths(60, falling=False, high=40))
+    assert (fallen.kind, fallen.scale, fallen.sure) == ("normalised", Scale(), False)
+    assert fallen.evidence.endswith(
+        ": fractions too large for logarithms, and cells that show more genes have lower values: taken as normalised, not logged"
+    )
+    assert (risen.kind, risen.scale, risen.sure) == ("counts", COUNTS, False)
+    assert "fractions too large for logarithms, row sums vary: taken as counts after a correction" in risen.evidence
+
+
+def test_small_fractions_of_which_rich_cells_have_more_are_counts_and_others_logs():
+    fallen, risen = classify("X", depths(60, falling=True, high=2)), classify("X", depths(60, falling=False, high=2))
+    assert (fallen.kind, fallen.scale) == ("log-normalised", Scale(E))
+    assert (risen.kind, risen.scale, risen.sure) == ("counts", COUNTS, False)
+    assert risen.evidence.endswith(
+        ": fractions, and cells that show more genes have higher values: taken as counts after a correction, as for ambient RNA"
+    )
+
+
+def test_cells_whose_totals_would_fall_far_apart_were_not_logged():
+    found = classify("X", depths(60, falling=False, high=9))
+    assert found.kind == "counts"
+    assert ": fractions whose cells differ too much for logarithms, row sums vary: taken as counts" in found.evidence
+
+
+@pytest.mark.parametrize(("high", "kind"), [(19.9, "log-normalised"), (20.0, "counts")])
+def test_nothing_above_twenty_was_logged(high, kind):
+    assert classify("X", of_values([0.5, high])).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("values", "whole"),
+    [
+        ([1, 2, 7], True),
+        ([0.0, 3.0], True),
+        ([1.009, 2, 7], True),
+        ([1.011, 2, 7], False),
+        ([0.4, 1, 2], False),  # which would round to nought
+        ([1, 2, 2_500.4], True),  # single precision of a logarithm cannot tell whether that is whole
+        ([1, 1_999.4], False),
+        ([1, 2_500.4], True),
+        ([1, 2_500.4, 3_000.4], False),  # half of the values have to be told
+    ],
+    ids=str,
+)
+def test_values_are_whole_within_a_hundredth_where_that_can_be_told(values, whole):
+    assert matrices._whole(np.array(values, dtype=float)) is whole
+
+
+def of_totals(*totals):
+    """Cells of two values that sum to these."""
+    return Sample(
+        np.array([part for total in totals for part in (0.25 * total, 0.75 * total)]), np.full(len(totals), 2)
+    )
+
+
+def test_one_total_is_the_middle_one_with_the_width_of_nine_tenths():
+    sample = of_totals(90.0, 100.4, 110.0)
+    total, width = matrices._one_total(sample, sample.values)
+    assert total == 100  # within a hundredth of a power of ten
+    assert width == pytest.approx((109.04 - 91.04) / 100.4)
+    assert matrices._one_total(of_totals(102.0, 102.0, 102.0), of_totals(102.0, 102.0, 102.0).values) == (102, 0)
+    two = of_totals(5.0, 5.0)
+    assert matrices._one_total(two, two.values)[1] == math.inf
+
+
+@pytest.mark.parametrize(("spread", "one"), [(0.0215, True), (0.0230, False)])
+def test_totals_within_two_hundredths_are_one_total(spread, one):
+    sample = of_totals(*np.linspace(1 - spread / 2, 1 + spread / 2, 101) * 5_000.5)
+    assert ("sum to about" in classify("X", sample).evidence) is one
+
+
+def multiples_of(unit, *groups):
+    """One cell: its smallest value, and so many of others as multiples of it."""
+    values = np.concatenate([[1.0], *(np.full(number, by) for by, number in groups)]) * unit
+    return matrices._multiples(Sample(values, np.array([0, len(values)])), values)
+
+
+def test_the_share_of_whole_multiples_is_over_those_clearly_above_the_smallest():
+    assert multiples_of(0.37, (2.0, 40), (2.5, 20)) == pytest.approx(2 / 3)
+    assert multiples_of(0.37, (2.0, 50), (1.4, 50), (30.5, 50)) == 1
+    assert multiples_of(0.37, (2.0005, 25), (2.003, 25)) == 0.5  # whole within a thousandth of the value
+    assert multiples_of(0.37, (2.0, 49)) == 0  # too few to tell
+    assert matrices._multiples(of_values([1.0] * 60), np.ones(60)) == 0
+
+
+def test_the_total_behind_multiples_is_the_power_of_ten_that_makes_counts_of_whole_cells():
+    depth = 2_013 + 17 * np.arange(40)
+    for total in (1e4, 1e5, 1e6):
+        sample = Sample(total / depth, np.ones(40, dtype=int))
+        assert matrices._total_behind(sample, sample.values) == total
+    few = Sample(1e4 / depth[:19], np.ones(19, dtype=int))
+    assert matrices._total_behind(few, few.values) is None
+    assert matrices._total_behind(Sample(2_431 / depth, np.ones(40, dtype=int)), 2_431 / depth) is None
+
+
+def test_a_total_that_makes_counts_of_fewer_than_half_of_the_cells_is_none():
+    depth = 2_013 + 17 * np.arange(40)
+    for told, total in ((25, None), (31, 1e4)):
+        unit = np.concatenate([1e4 / depth[:told], np.full(60 - told, 1e7)])
+        assert matrices._total_behind(Sample(unit, np.ones(60, dtype=int)), unit) == total
+
+
+@pytest.mark.parametrize(("cells", "said"), [(1, "no whole cells were compared"), (2, "row sums vary")])
+def test_row_sums_vary_from_two_cells_on(cells, said):
+    found = classify("X", Sample(np.array([0.5, 1.2, 0.7, 2.3])[: 2 * cells], np.full(cells, 2)))
+    assert found.evidence.endswith(f", {said}: taken as natural logarithms of normalised counts")
+
+
+def test_twenty_cells_are_enough_to_compare_their_totals_and_depths_and_nineteen_are_not():
+    totals = np.linspace(1, 10, 20)
+    assert matrices._spread(of_totals(*totals), of_totals(*totals).values) == pytest.approx(math.log(9.55 / 1.45))
+    assert math.isnan(matrices._spread(of_totals(*totals[:19]), of_totals(*totals[:19]).values))
+    assert matrices._depth(depths(20, falling=True)) == pytest.approx(-1)
+    assert matrices._depth(depths(20, falling=False)) == pytest.approx(1)
+    assert math.isnan(matrices._depth(depths(19, falling=True)))
+
+
+@pytest.mark.parametrize(("more", "tellable"), [(115, True), (114, False)])
+def test_depth_tells_something_where_some_cells_show_a_seventh_more_genes(more, tellable):
+    seen = np.repeat([100, more], 15)
+    height = np.repeat([1.0, 2.0], 15)
+    found = matrices._depth(Sample(np.repeat(height, seen), seen))
+    assert found == pytest.approx(1) if tellable else math.isnan(found)
+
+
+def test_cells_whose_values_are_all_alike_have_no_depth():
+    seen = 10 + np.arange(40) % 20
+    assert math.isnan(matrices._depth(Sample(np.ones(seen.sum()), seen)))
+
+
+def test_totals_are_written_whole_from_a_hundred_on():
+    assert [matrices._number(total) for total in (1e6, 2_431.4, 100, 99.96, 1, 0.01)] == [
+        "1,000,000", "2,431", "100", "99.96", "1", "0.01",
+    ]  # fmt: skip
 
 
 # --- choosing among several

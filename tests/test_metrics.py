@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
 from yoto_core.data.targets import UNLABELLED, Target
@@ -14,6 +15,7 @@ from yoto_core.scores.metrics import (
     macro_f1_from_confusion,
     number_scores,
     per_class,
+    score_rows,
 )
 
 CODES = st.integers(2, 60).flatmap(
@@ -175,6 +177,48 @@ def test_a_task_without_two_labelled_cells_has_no_headline(target):
     assert np.isnan(headline(target, np.arange(3), np.zeros(3)))
 
 
+# --- the rows of one task
+
+
+def rows_of(target, answer, groups=None, cells=None):
+    cells = np.arange(len(target.values)) if cells is None else cells
+    return score_rows(target, cells, np.array(answer), groups, draws=50, rng=np.random.default_rng(0))
+
+
+def test_every_score_has_a_row_and_the_headline_alone_an_interval():
+    target = classes([0, 1, 2, UNLABELLED, 0, 1, 2, 0])
+    answer = np.array([0, 1, 2, 0, 0, 1, 1, 0])
+    labelled = target.values >= 0
+    rows = {row["metric"]: row for row in rows_of(target, answer)}
+    assert {name: row["value"] for name, row in rows.items()} == class_scores(target.values[labelled], answer[labelled])
+    low, high = bounds(target, target.values[labelled], answer[labelled], draws=50)
+    assert (rows["macro_f1"]["low"], rows["macro_f1"]["high"]) == (low, high)
+    assert np.isnan([[rows[name][end] for end in ("low", "high")] for name in ("accuracy", "balanced_accuracy")]).all()
+    assert {(row["cells"], row["groups"]) for row in rows.values()} == {(7, 0)}
+
+
+def test_a_task_of_numbers_has_its_own_rows_with_the_interval_at_r2():
+    true = np.arange(12.0)
+    rows = {row["metric"]: row for row in rows_of(numbers(true), true + np.tile([0.5, -0.5], 6))}
+    assert set(rows) == {"r2", "mae", "spearman"}
+    assert rows["r2"]["low"] < rows["r2"]["value"] < rows["r2"]["high"] < 1
+    assert np.isnan([rows["mae"]["low"], rows["spearman"]["high"]]).all()
+
+
+def test_groups_are_those_of_the_labelled_cells_among_the_ones_scored():
+    target, groups = classes([0, 1, 2, 0, 1, UNLABELLED, 0, 1]), np.array([0, 1, 2, 3, 4, 5, 6, 7])
+    rows = rows_of(target, [0, 1, 2, 0, 1, 0], groups, cells=np.arange(6))
+    assert {(row["cells"], row["groups"]) for row in rows} == {(5, 5)}
+    headline_row = next(row for row in rows if row["metric"] == "macro_f1")
+    assert (headline_row["low"], headline_row["high"]) == (1, 1)
+
+
+def test_two_labelled_cells_are_scored_and_one_is_not():
+    assert len(rows_of(classes([0, 1, UNLABELLED]), [0, 1, 0])) == 3
+    assert rows_of(classes([0, UNLABELLED, UNLABELLED]), [0, 1, 0]) == []
+    assert headline(classes([0, 1]), np.arange(2), np.array([0, 1])) == 1
+
+
 # --- intervals
 
 
@@ -234,6 +278,9 @@ def test_an_interval_over_few_groups_holds_the_mean_about_as_often_as_it_says(gr
 def test_with_many_units_the_percentiles_are_the_ordinary_ones():
     values = np.random.default_rng(0).normal(size=20_000)
     assert metrics.percentiles(values, 100_000) == pytest.approx(np.percentile(values, (2.5, 97.5)), abs=0.01)
+    assert metrics.percentiles(values, 2)[1] == values.max()  # two units: 18 standard errors, beyond every draw
+    reach = stats.t.ppf(0.975, 9) * np.sqrt(10 / 9)
+    assert metrics.percentiles(values, 10) == pytest.approx((-reach, reach), abs=0.05)
     few = metrics.percentiles(values, 5)
     assert few[0] < -2.9  # Student's t with four degrees of freedom, and √(5/4): 3.1 standard errors
     assert few[1] > 2.9

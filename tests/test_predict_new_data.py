@@ -19,7 +19,6 @@ from yoto_core.data.genes import GeneNames
 from yoto_core.data.preprocess import log_normalise
 from yoto_core.data.reading import from_anndata
 from yoto_core.data.scales import COUNTS
-from yoto_core.data.targets import class_codes
 from yoto_core.errors import DataError
 from yoto_core.evaluation.reference import Reference
 from yoto_core.model.forms import as_read
@@ -469,12 +468,6 @@ def test_numbered_classes_compare_equal_whether_written_0_or_0_0(trained, new, t
     judged = judge(found.run.model, labelled(found, toy))
     assert judged.scores["cells"].tolist() == [300] * len(judged.scores)
     assert not judged.findings
-
-
-def test_models_of_older_versions_called_0_by_another_name():
-    names = pd.Series(["0", "1", "x", None], dtype=object)
-    assert class_codes(names, ("0.0", "1.0")).tolist() == [0, 1, -1, -1]
-    assert class_codes(pd.Series(["0.0", "1"]), ("0", "0.0", "1")).tolist() == [1, 2]
 
 
 def test_a_column_without_any_known_label_is_no_truth_and_refused_when_named(plain):

@@ -14,7 +14,7 @@ from yoto_core.config import GenesConfig
 from yoto_core.data.checks import check_data
 from yoto_core.data.preprocess import choose_candidates, expression_of, gene_values, log_normalise
 from yoto_core.data.reading import from_anndata
-from yoto_core.data.scales import COUNTS, PER_CELL, Scale, unit_of
+from yoto_core.data.scales import COUNTS, PER_CELL, UNKNOWN, Scale, factors, logged, undo_log, unit_of
 from yoto_core.errors import ConfigError
 from yoto_core.prediction.cells import open_cells
 
@@ -160,6 +160,76 @@ def test_the_unit_of_a_run_of_an_older_version_is_sure_for_counts_alone():
     for kind, unit in (("counts", PER_CELL), ("log-normalised", "log(1 + normalised expression)")):
         assert unit_of({"matrix": "X", "matrices": [{"name": "X", "kind": kind}]}) == unit
     assert unit_of({"matrix": "X", "matrices": [], "unit": "<b>[x](http://x)"}) == "log(1 + normalised expression)"
+
+
+# --- the scale by itself
+
+
+@pytest.mark.parametrize(
+    ("scale", "as_read", "unit"),
+    [
+        (Scale(math.e), True, UNKNOWN),
+        (Scale(math.e, 1e4), True, PER_CELL),
+        (Scale(math.e, 1e6), False, PER_CELL),
+        (Scale(math.e, "own"), False, PER_CELL),
+        (Scale(2.0), False, UNKNOWN),
+        (Scale(2.0, 1e4), False, PER_CELL),
+        (Scale(None, 1e4), False, PER_CELL),
+        (Scale(), False, UNKNOWN),
+        (COUNTS, False, PER_CELL),
+    ],
+    ids=str,
+)
+def test_a_scale_says_whether_anything_is_left_to_do_and_in_what_unit_it_ends(scale, as_read, unit):
+    assert (scale.as_read, scale.unit) == (as_read, unit)
+
+
+@pytest.mark.parametrize(
+    ("scale", "factor"),
+    [(Scale(), 1.0), (Scale(None, 1e6), 0.01), (Scale(2.0, 1e4 / 1.5), 1.5), (Scale(math.e, 2_500.0), 4.0)],
+)
+def test_a_known_total_is_brought_to_ten_thousand(scale, factor):
+    assert factors(np.empty(0), scale) == pytest.approx(factor)
+    values = np.array([0.0, 1.0, 7.0])
+    np.testing.assert_allclose(logged(values, factors(np.empty(0), scale), scale), np.log1p(factor * values))
+
+
+def test_each_cell_of_counts_has_a_factor_of_its_own_and_an_empty_one_none():
+    found = factors(np.array([20_000.0, 0.0, 0.5], dtype=np.float32), COUNTS)
+    assert found.tolist() == [0.5, 0.0, 20_000.0]
+    assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("base", [2.0, 10.0, math.e])
+def test_a_logarithm_is_undone_in_its_base_without_loss_for_small_values(base):
+    small = np.array([1e-12, 0.5, 3.0])
+    np.testing.assert_allclose(undo_log(small, base), np.expm1(small * math.log(base)), rtol=1e-14)
+    assert undo_log(small.astype(np.float32), base).dtype == np.float32
+
+
+def test_values_may_be_converted_in_their_own_place():
+    values = np.array([1.0, 2.0])
+    assert logged(values, 0.5, Scale(None, 2e4), out=values) is values
+    np.testing.assert_allclose(values, np.log1p([0.5, 1.0]))
+
+
+@pytest.mark.parametrize(
+    ("summary", "unit"),
+    [
+        ({"unit": PER_CELL, "matrix": "X", "matrices": []}, PER_CELL),
+        ({"unit": "<b>transcripts</b>"}, UNKNOWN),
+        ({"matrix": "X", "matrices": [{"name": "X", "kind": "counts"}]}, PER_CELL),
+        (
+            {"matrix": "X", "matrices": [{"name": "X", "kind": "log-normalised"}, {"name": "raw.X", "kind": "counts"}]},
+            UNKNOWN,
+        ),
+        ({"matrix": "X"}, UNKNOWN),
+        ({}, UNKNOWN),
+    ],
+    ids=str,
+)
+def test_the_unit_of_a_saved_run_is_one_of_two_whatever_its_file_says(summary, unit):
+    assert unit_of(summary) == unit
 
 
 # --- candidates

@@ -126,8 +126,7 @@ def test_predict_labels_every_cell_in_a_csv(data, capsys, tmp_path):
     out = tmp_path / "labels.csv"
     assert main(["predict", str(save(finished())), data, "--out", str(out)]) == 0
     said = capsys.readouterr()
-    assert "300" in said.out + said.err
-    assert str(out) in said.out
+    assert f"300 cells labelled: {out}\n" in said.out
     table = pd.read_csv(out, index_col="cell")
     assert list(table.index) == list(make_toy().obs_names)
     assert {"cell_type", "cell_type probability", "condition", "condition probability", "age"} <= set(table)
@@ -296,11 +295,20 @@ def test_a_task_is_read_from_text(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":regression", "age:number", "age:regression:heavy", "age:regression:0", "age:nan"]
+    ("text", "sentence"),
+    [
+        ("", "A task names no obs column."),
+        (":regression", "A task names no obs column."),
+        ("age:number", "“number” in task “age:number” is neither a kind nor a weight."),
+        ("age:regression:heavy", "“heavy” in task “age:regression:heavy” is neither a kind nor a weight."),
+        ("age:regression:0", "Weight is 0."),
+        ("age:nan", "Weight is nan."),
+    ],
 )
-def test_a_task_that_makes_no_sense_is_refused(text):
-    with pytest.raises(ConfigError):
+def test_a_task_that_makes_no_sense_is_refused(text, sentence):
+    with pytest.raises(ConfigError) as caught:
         task_from_text(text)
+    assert caught.value.args[0] == sentence
 
 
 SELECT = ["--task", "cell_type", "--panel-size", "4"]

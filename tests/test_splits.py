@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import make_toy
 from yoto_core.config import SplitConfig, TaskConfig
-from yoto_core.data.splits import split_again, split_cells, split_folds
-from yoto_core.data.targets import encode_target, without_unseen
+from yoto_core.data.splits import split_again, split_cells, split_folds, strata
+from yoto_core.data.targets import UNLABELLED, Target, encode_target, without_unseen
 from yoto_core.errors import ConfigError
 
 OBS = make_toy().obs
@@ -88,6 +88,48 @@ def test_the_same_seed_gives_the_same_parts_and_another_seed_others():
         first, again, other = (split(OBS, seed=seed, group=group)[0] for seed in (1, 1, 2))
         assert all(np.array_equal(a, b) for a, b in zip(parts(first), parts(again), strict=True))
         assert not np.array_equal(first.test, other.test)
+
+
+def strata_of(*columns, kinds=None):
+    kinds = kinds or ["classification"] * len(columns)
+    return strata(
+        [
+            Target(f"t{i}", kind, 1.0, ("a", "b", "c") if kind == "classification" else (), np.array(column))
+            for i, (column, kind) in enumerate(zip(columns, kinds, strict=True))
+        ]
+    )
+
+
+def groups_of(codes):
+    """The places that share a code, in the order of their first."""
+    return sorted(sorted(np.flatnonzero(codes == code).tolist()) for code in np.unique(codes))
+
+
+def test_a_combination_of_classes_is_a_stratum_from_five_cells_on():
+    one = [0] * 10 + [1] * 10
+    joint = strata_of(one, [0] * 5 + [1] * 5 + [0] * 5 + [1] * 5)
+    assert groups_of(joint) == [[*range(5)], [*range(5, 10)], [*range(10, 15)], [*range(15, 20)]]
+    # Four cells are too few to spread: they fall back to the rarer of their two classes, here that of the second task.
+    rare = strata_of(one, [0] * 6 + [1] * 4 + [0] * 10)
+    assert groups_of(rare) == [[*range(6)], [*range(6, 10)], [*range(10, 20)]]
+    # The rarest class of two tasks gathers its rare combinations, whatever the other task says.
+    both = strata_of([0] * 10 + [1] * 10, [0] * 8 + [1] * 4 + [0] * 8)
+    assert groups_of(both) == [[*range(8)], [8, 9, 10, 11], [*range(12, 20)]]
+
+
+def test_numbers_are_a_stratum_per_fifth_and_cells_without_one_are_apart():
+    fifths = strata_of(np.arange(50.0), kinds=["regression"])
+    assert groups_of(fifths) == [[*range(start, start + 10)] for start in range(0, 50, 10)]
+    gaps = strata_of([*np.arange(45.0), *[np.nan] * 5], kinds=["regression"])
+    assert [45, 46, 47, 48, 49] in groups_of(gaps)
+
+
+def test_a_cell_without_a_label_falls_back_to_the_task_that_has_one():
+    # Place 20 has no label of the first task, and its combination is rare: it goes with its class of the second.
+    first, second = [0] * 10 + [1] * 10 + [UNLABELLED], [0, 1] * 10 + [2]
+    codes = strata_of(first, second)
+    assert (codes == codes[20]).sum() == 1
+    assert len(np.unique(codes)) == 5
 
 
 def test_cells_without_a_label_take_part():
@@ -284,6 +326,14 @@ def test_the_first_fold_lacks_the_fewest_classes_in_training():
     lacking = [int((target.counts(fold.train) == 0).sum()) for fold in made]
     assert lacking[0] == 0
     assert max(lacking) == 1
+
+
+def test_of_folds_that_lack_no_class_the_first_is_the_one_of_average_size():
+    sizes = {"a": 20, "b": 36, "c": 90, "d": 31, "e": 8}  # 37 on average
+    donor = [name for name, cells in sizes.items() for _ in range(cells)]
+    obs = pd.DataFrame({"donor": donor, "cell_type": [*"xy"] * 92 + ["x"]})
+    made, _ = folds_of(obs, group="donor")
+    assert [fold.held_out[0] for fold in made] == ["b", "a", "c", "d", "e"]  # the others in the order of their names
 
 
 def test_folds_follow_their_own_seed():

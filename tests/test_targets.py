@@ -4,7 +4,7 @@ import pytest
 
 from tests.conftest import make_toy
 from yoto_core.config import TaskConfig
-from yoto_core.data.targets import MIN_LABELLED, UNLABELLED, encode_target, without_unseen
+from yoto_core.data.targets import MIN_LABELLED, UNLABELLED, class_codes, encode_target, without_unseen
 from yoto_core.errors import ConfigError
 
 N = np.arange(60)
@@ -105,6 +105,13 @@ def test_cells_without_a_value_are_unlabelled_whatever_the_type(values):
 )
 def test_whole_numbers_are_named_without_decimals_whatever_their_type(values):
     assert classes(values).classes == ("0", "1", "2")
+
+
+def test_models_of_older_versions_called_0_by_another_name():
+    names = pd.Series(["0", "1", "x", None], dtype=object)
+    assert class_codes(names, ("0.0", "1.0")).tolist() == [0, 1, UNLABELLED, UNLABELLED]
+    assert class_codes(pd.Series(["0.0", "1.0", "x.0"]), ("0", "1", "x")).tolist() == [0, 1, 2]
+    assert class_codes(pd.Series(["0.0", "1"]), ("0", "0.0", "1")).tolist() == [1, 2]
 
 
 def test_classes_with_too_few_cells_are_left_out_and_named():

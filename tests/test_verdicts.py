@@ -118,6 +118,7 @@ def test_there_is_one_verdict_per_task_and_none_without_scores(run):
     [
         (0.85, "Measuring the panel alone costs cell_type 0.05: 0.85 where all genes are measured."),
         (0.75, "Measuring the panel alone gains cell_type 0.05: 0.75 where all genes are measured."),
+        (0.812, "Measuring the panel alone costs cell_type 0.01: 0.81 where all genes are measured."),
         (0.801, "Measuring the panel alone costs cell_type nothing: 0.80 where all genes are measured."),
     ],
 )

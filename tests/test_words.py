@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from yoto_core.words import counted, group_words, number_text, one_line, printable, without_minus_zero
+from yoto_core.words import (
+    counted,
+    group_words,
+    number_text,
+    one_line,
+    printable,
+    sentence_case,
+    without_minus_zero,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +52,18 @@ def test_numbers_agree_with_their_nouns():
 )
 def test_a_score_has_a_real_minus_and_never_a_minus_zero(value, digits, text):
     assert number_text(value, digits) == text
+
+
+def test_a_score_has_two_decimals_where_nothing_else_is_said():
+    assert number_text(0.8449) == "0.84"
+    assert number_text(0.0) == "0.00"
+
+
+@pytest.mark.parametrize(
+    ("text", "begun"), [("all genes of IFNB1", "All genes of IFNB1"), ("é", "É"), ("A", "A"), ("", "")]
+)
+def test_a_sentence_begins_with_a_capital_and_names_keep_theirs(text, begun):
+    assert sentence_case(text) == begun
 
 
 def test_a_signed_difference_has_its_plus_and_zero_has_no_sign():

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 
-import anndata
 import numpy as np
 import pytest
 
@@ -287,7 +286,3 @@ def test_a_really_full_disk_fails_the_run_with_a_sentence(tmp_path, monkeypatch)
         assert status.message.endswith(" is full.")
     finally:
         subprocess.run(["umount", "--lazy", small], check=True)  # a process that ends may still hold a file there
-
-
-def test_anndata_written_by_the_toy_is_what_the_worker_reads():
-    assert anndata.read_h5ad(toy_on_disk()).shape == (300, 60)

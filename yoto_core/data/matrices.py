@@ -298,5 +298,6 @@ def _depth(sample: Sample) -> float:
     if len(seen) < MIN_CELLS or np.percentile(seen, 90) < DIFFER * np.percentile(seen, 10):
         return math.nan
     mean = sample.of_cells(np.add, np.log1p(sample.values)) / seen
-    ranks = [np.unique(numbers, return_inverse=True)[1] for numbers in (seen, mean)]
+    # Means that are equal but for rounding are equal: else chance would rank them.
+    ranks = [np.unique(numbers, return_inverse=True)[1] for numbers in (seen, np.round(mean, 9))]
     return float(np.corrcoef(*ranks)[0, 1]) if np.ptp(ranks[1]) else math.nan

@@ -102,8 +102,10 @@ def measure_stability(
     panels = [panel for panel in found[:n] if panel.size]
     shares, overlaps = [], []
     for start in range(n, len(found), 1 + PER_SHUFFLE):
-        whole, *others = (panel for panel in found[start : start + 1 + PER_SHUFFLE] if panel.size)
-        shares += [np.isin(whole, other).mean() for other in others]
+        whole, *others = found[start : start + 1 + PER_SHUFFLE]
+        others = [panel for panel in others if panel.size]
+        if whole.size:
+            shares += [np.isin(whole, other).mean() for other in others]
         overlaps.append(mean_overlap(others))
     return Stability(
         genes=tuple(float(np.mean([gene in panel for panel in panels])) if panels else math.nan for gene in order),
@@ -173,8 +175,7 @@ def _subsample(problem: Problem, rng: np.random.Generator) -> np.ndarray:
     cells, groups = _not_held_out(problem), _groups(problem)
     if not groups.size:
         return np.sort(rng.choice(cells, max(1, round(SHARE * len(cells))), replace=False))
-    kept = min(groups.size - 1, max(1, round(SHARE * groups.size)))
-    chosen = rng.choice(groups, kept, replace=False)
+    chosen = rng.choice(groups, round(SHARE * groups.size), replace=False)  # of three two: never all
     return cells[np.isin(problem.split.groups[cells], chosen)]
 
 
