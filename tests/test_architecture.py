@@ -20,7 +20,20 @@ UNSAFE_IMPORTS = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal
 PAGE_LINES = 120
 # From the ground up: a room may import from its own floor and from those below it, never from above.
 FLOORS = (
-    ("errors", "config", "limits", "memory", "files", "progress", "runtime", "demo", "quiet", "words", "tables"),
+    (
+        "errors",
+        "config",
+        "limits",
+        "memory",
+        "records",
+        "files",
+        "progress",
+        "runtime",
+        "demo",
+        "quiet",
+        "words",
+        "tables",
+    ),
     ("data",),
     ("scores",),
     ("plots",),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fuzz import files
+from tests.fuzz import files, models
 
 
 def cases(case, folder, seeds):
@@ -20,3 +20,15 @@ def cases(case, folder, seeds):
 @pytest.mark.parametrize("case", [files.case, files.flipped], ids=["structure", "bytes"])
 def test_a_data_file_is_read_or_refused_in_a_sentence_whatever_is_wrong_with_it(case, tmp_path):
     assert set(cases(case, tmp_path, range(100))) == {"read", "sentence"}
+
+
+def test_a_model_file_with_one_changed_bit_is_the_same_model_or_a_sentence(tmp_path):
+    assert cases(models.flipped, tmp_path, range(500))["sentence"] > 300
+
+
+def test_a_model_file_with_odd_values_works_as_a_whole_or_is_refused(tmp_path):
+    assert set(cases(models.changed, tmp_path, range(300))) == {"read", "sentence"}
+
+
+def test_a_damaged_run_costs_its_own_row_and_nothing_else(tmp_path):
+    assert set(cases(models.folder_with_damage, tmp_path, range(120))) == {"read", "sentence"}

@@ -140,7 +140,7 @@ def test_a_file_without_rights_is_not_called_something_else(monkeypatch, tmp_pat
 @pytest.mark.parametrize("error", WAYS_TO_SAY_IT[:4], ids=lambda error: type(error).__name__)
 def test_a_model_that_memory_does_not_hold_is_not_damaged(error, monkeypatch):
     packed, folder = portable.pack(portable.saved_model(finished())), save(finished())
-    monkeypatch.setattr(runs, "load_file", raise_it(error))
+    monkeypatch.setattr(runs, "load", raise_it(error))
     monkeypatch.setattr(portable, "load", raise_it(error))
     with pytest.raises(PlaceError, match=r"^model\.safetensors of the run needs more memory than this machine has\."):
         runs.load_run(folder)

@@ -1,5 +1,6 @@
 """Where files are kept, and files that are either whole or not there."""
 
+import csv
 import errno
 import fcntl
 import json
@@ -7,11 +8,12 @@ import math
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from yoto_core.errors import ConfigError, HeldError, PlaceError, RunError, limit_of, out_of_memory
 from yoto_core.limits import shared
@@ -20,6 +22,10 @@ PROJECT = Path(__file__).resolve().parents[1]
 PART = re.compile(r"\..*\.([0-9]+)\.part", re.DOTALL)
 LOCK_WITHIN, LOCK_LOOK = 5.0, 0.01  # seconds in which a lock is to be had, and between two tries
 ASSETS = PROJECT / "assets"  # demo data, gene sets, icon
+LARGEST_TEXT = 64 << 20  # bytes of a JSON or CSV file that is read
+LARGEST_WEIGHTS = 1 << 29  # bytes of a model's weights: the largest that settings allow take half of it
+MOST_VALUES = 4_000_000  # of one JSON file: what a parser makes of them takes many times the bytes
+_SEPARATORS = (b",", b"[", b"{")
 
 
 def home() -> Path:
@@ -95,10 +101,52 @@ def keep_apart(out: Path, read: Mapping[str, str | Path]) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object (RunError where the file is missing or broken)."""
     with reading(path.name):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict):
-            raise TypeError(f"{path.name} holds no object")
+        return parse_json(read_bytes(path))
+
+
+def parse_json(content: bytes) -> dict[str, Any]:
+    """The JSON object in these bytes; ValueError where there is none, however it is broken."""
+    if sum(map(content.count, _SEPARATORS)) > MOST_VALUES:
+        raise ValueError(f"more than {MOST_VALUES:,} values")
+    try:
+        found = json.loads(content.decode("utf-8"), parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if not isinstance(found, dict):
+        raise ValueError("no object")
     return found
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def read_bytes(path: Path, *, largest: int = LARGEST_TEXT) -> bytes:
+    """All bytes of an ordinary file (as `ordinary` says), of which there may be so many.
+
+    Raises:
+        OSError: It is missing or cannot be read.
+        ValueError: It is no ordinary file, or larger.
+    """
+    with open_ordinary(path) as file:
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise ValueError(f"more than {largest:,} bytes")
+    return content
+
+
+def open_ordinary(path: Path) -> BinaryIO:
+    """Open an ordinary file for reading: no folder, no link to elsewhere, and nothing that would keep its reader waiting.
+
+    Raises:
+        OSError: It is missing or cannot be read.
+        ValueError: It is something else.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError("no ordinary file")
+    return os.fdopen(descriptor, "rb")
 
 
 @contextmanager
@@ -147,11 +195,12 @@ def reading(name: str) -> Iterator[None]:
     except FileNotFoundError:
         raise RunError(f"The run has no {name}.", hint="It did not get that far; run it again.") from None
     except (MemoryError, RuntimeError, OSError) as error:
-        limit = limit_of(error, f"{name} of the run", PlaceError)
-        if limit is None and isinstance(error, RuntimeError):
+        is_link = isinstance(error, OSError) and error.errno == errno.ELOOP  # it leads elsewhere: not followed
+        limit = None if is_link else limit_of(error, f"{name} of the run", PlaceError)
+        if limit is None and isinstance(error, RuntimeError) and not isinstance(error, RecursionError):
             raise
         raise (limit or _damaged(name)) from error
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError, csv.Error) as error:
         raise _damaged(name) from error
 
 

@@ -7,6 +7,7 @@ take exactly one away again. Numbers are never touched: −1.5 stays a number.
 """
 
 import csv
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any
 
 import pandas as pd
 
+from yoto_core.files import read_bytes
+
+LARGEST_TABLE = 1 << 29  # bytes of a table that is read
 FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
 
@@ -30,7 +34,11 @@ def csv_text(table: pd.DataFrame, *, index_label: str = "") -> str:
 
 def read_csv(path: Path, **how: Any) -> pd.DataFrame:
     """The table that `csv_text` wrote; `how` is what `pandas.read_csv` takes."""
-    return pd.read_csv(path, **how).apply(_each_text, change=_unguarded).rename(columns=_unguarded)
+    return (
+        pd.read_csv(io.BytesIO(read_bytes(path, largest=LARGEST_TABLE)), **how)
+        .apply(_each_text, change=_unguarded)
+        .rename(columns=_unguarded)
+    )
 
 
 def _each_text(column: pd.Series, *, change: Callable[[Any], Any]) -> pd.Series:

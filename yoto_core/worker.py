@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from yoto_core.errors import DataError, MachineError, RunError, YotoError, limit_of, out_of_memory
 from yoto_core.files import locked, read_json
@@ -30,6 +31,9 @@ from yoto_core.store.status import (
 from yoto_core.words import one_line
 from yoto_core.work import queue
 from yoto_core.work.reporting import Reporter, drop_parts, watch_over
+
+if TYPE_CHECKING:
+    from yoto_core.pipeline import Run
 
 NICENESS = 5  # of a worker: beside a page that wants the same processor it gets about a quarter of it
 
@@ -144,8 +148,28 @@ def _work(folder: Path, report: Reporter, stop: Callable[[], bool]) -> Scores:
         found = pipeline.stability(chosen, on_progress=report, should_stop=stop)
         with report.writing:
             runs.save_stability(folder, pipeline.with_stability(chosen.run, found))
+    _read_back(folder, chosen.run)
     drop_checkpoint(folder)
     return scores
+
+
+class NotReadBackError(Exception):
+    """What a run has saved does not come back as it was: a defect of ours."""
+
+
+def _read_back(folder: Path, run: "Run") -> None:
+    """See that all that was saved can be read, and is the same, before the run is called done."""
+    from yoto_core.store import exploration, runs
+
+    try:
+        found = runs.load_run(folder)
+        exploration.load_profiles(folder)
+        if exploration.has_maps(folder):
+            exploration.load_maps(folder)
+    except RunError as error:
+        raise NotReadBackError(str(error)) from error
+    if found.panel != run.panel or found.model.heads != run.model.heads or found.evaluation is None:
+        raise NotReadBackError("The panel or its model came back otherwise.")
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
 """A run while it works: where it stands, how long it still takes, and its curves."""
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,13 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.ui import messages, state
+from yoto_core.files import open_ordinary, reading
 from yoto_core.plots.style import Theme
 from yoto_core.plots.training import training_figure
 from yoto_core.store.history import history_row
 from yoto_core.store.runs import read_history
 from yoto_core.store.status import Status, read_status, stop_asked
+from yoto_core.words import printable
 from yoto_core.work import jobs, queue
 
 PHASES = {
@@ -27,6 +30,7 @@ PHASES = {
 }
 EVERY = 2.0  # seconds between two looks at a run that works
 CURVES_EVERY = 4.0  # seconds between two drawings of its curves
+LOG_SHOWN = 20_000  # bytes at the end of the log
 SILENT = 20.0  # seconds without a sign of life after which it is said
 STATES = {
     "queued": ("Waiting to start", "blue"),
@@ -147,4 +151,6 @@ def _log(path: Path) -> None:
         return
     unfolded = st.expander("Log", icon=":material/terminal:", key="log", on_change="rerun")
     if unfolded.open:
-        unfolded.code(path.read_text(encoding="utf-8", errors="replace")[-20_000:], language=None)
+        with reading(path.name), open_ordinary(path) as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - LOG_SHOWN))
+            unfolded.code(printable(log.read().decode("utf-8", "replace")), language=None)

@@ -22,6 +22,9 @@ from yoto_core.demo import DEMO_FILE
 KINDS = {
     "data files, structure": ("files", "case"),
     "data files, bytes": ("files", "flipped"),
+    "models, one bit": ("models", "flipped"),
+    "models, values": ("models", "changed"),
+    "run folders": ("models", "folder_with_damage"),
 }
 
 

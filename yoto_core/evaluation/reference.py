@@ -5,6 +5,7 @@ shows.
 """
 
 from dataclasses import dataclass, field, fields
+from typing import Annotated, get_type_hints
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from yoto_core.data.matrices import MatrixKind
 from yoto_core.data.problem import Problem
 from yoto_core.data.scales import PER_CELL, TARGET_SUM, known_unit, unit_of_kind
 from yoto_core.model.panel_model import PanelModel
+from yoto_core.records import Count, Within, checked
 
 MAX_CELLS = 5_000  # cells looked at; more change no figure that is shown
 LOW, HIGH = 5.0, 95.0  # percentiles that count as the usual range
@@ -32,7 +34,7 @@ class Reference:
 
     kind: MatrixKind  # what the stored values were
     unit: str  # of the values before they are brought in the model's form
-    cells: int
+    cells: Count
     mean: np.ndarray = field(repr=False)
     spread: np.ndarray = field(repr=False)
     low: np.ndarray = field(repr=False)
@@ -41,8 +43,8 @@ class Reference:
     detected: np.ndarray = field(repr=False)  # share of cells (0 to 1)
     share: tuple[float, float, float] | None
     seen: tuple[float, float, float]
-    most_extreme: int
-    fewest_seen: int
+    most_extreme: Count
+    fewest_seen: Count
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, ready for JSON."""
@@ -62,12 +64,10 @@ class Reference:
         for spec in fields(cls):
             value = known_unit(values["unit"]) if spec.name == "unit" else values[spec.name]
             if spec.name in ARRAYS:
-                value = np.asarray(value, dtype=np.float32)
-                if value.shape != (genes,):
-                    raise ValueError(f"{spec.name} has {value.shape} values for {genes} genes")
-            found[spec.name] = (
-                tuple(map(float, value)) if spec.name in ("share", "seen") and value is not None else value
-            )
+                value = np.array(checked(value, Annotated[tuple[float, ...], Within(genes, genes)]), dtype=np.float32)
+            elif spec.name != "unit":
+                value = checked(value, get_type_hints(cls, include_extras=True)[spec.name])
+            found[spec.name] = value
         return cls(**found)
 
 

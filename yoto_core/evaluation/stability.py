@@ -25,6 +25,7 @@ from yoto_core.errors import ConfigError
 from yoto_core.evaluation.evaluator import mean_overlap
 from yoto_core.model.training import choose_genes
 from yoto_core.progress import OnProgress, Progress, ShouldStop, Stopped
+from yoto_core.records import Count, ShareOrNone, made
 
 SHARE = 0.8  # of the cells or groups that are not held out, in each subsample
 SHUFFLES = 4  # times that the labels are shuffled; each gives one panel as the run's and
@@ -43,12 +44,12 @@ class Stability:
     the subsamples were drawn from, 0 where cells were drawn.
     """
 
-    genes: tuple[float, ...] = field(repr=False)
-    overlap: float
-    subsamples: int
-    shuffled: float
-    shuffled_overlap: float
-    groups: int
+    genes: tuple[ShareOrNone, ...] = field(repr=False)
+    overlap: ShareOrNone
+    subsamples: Count
+    shuffled: ShareOrNone
+    shuffled_overlap: ShareOrNone
+    groups: Count
 
     @property
     def mean(self) -> float:
@@ -62,7 +63,7 @@ class Stability:
     @classmethod
     def from_dict(cls, values: dict[str, object], *, genes: int) -> "Stability":
         """The inverse of `to_dict`; TypeError or ValueError where it does not describe that many genes."""
-        found = cls(**{**values, "genes": tuple(map(float, values["genes"]))})
+        found = made(cls, values)
         if len(found.genes) != genes:
             raise ValueError(f"{len(found.genes)} shares for {genes} genes")
         return found

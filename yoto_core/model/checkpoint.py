@@ -4,6 +4,7 @@ One safetensors file, replaced whole: tensors (weights, optimiser memory, genera
 everything else. It holds numbers and names and nothing that runs.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from yoto_core.files import write_whole
 
 FILE = "checkpoint.safetensors"
 EVERY = 2.0  # seconds between two checkpoints: about what a lost run repeats
-FORMAT = "2"
+FORMAT = "3"
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ def checkpoints_in(folder: Path) -> Checkpoints:
 
 def keep_snapshot(folder: Path, snapshot: Snapshot) -> None:
     """Write the checkpoint, whole or not at all."""
-    header = {"format": FORMAT, "values": json.dumps(snapshot.values)}
-    content = save({name: value.detach().contiguous() for name, value in snapshot.tensors.items()}, header)
+    values, tensors = json.dumps(snapshot.values), {n: t.detach().contiguous() for n, t in snapshot.tensors.items()}
+    content = save(tensors, {"format": FORMAT, "values": values, "sha256": _digest(tensors, values)})
     write_whole(folder / FILE, lambda part: part.write_bytes(content), lasting=False)
 
 
@@ -71,9 +72,21 @@ def find_snapshot(folder: Path) -> Snapshot | None:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
                 return None
-            return Snapshot({name: file.get_tensor(name) for name in file.keys()}, json.loads(header["values"]))  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError, LookupError):
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if header["sha256"] != _digest(tensors, header["values"]):
+                return None
+            return Snapshot(tensors, json.loads(header["values"]))
+    except (OSError, SafetensorError, ValueError, LookupError, TypeError, RuntimeError, MemoryError):
         return None
+
+
+def _digest(tensors: dict[str, Tensor], values: str) -> str:
+    """What shows that neither has changed since it was written: half a checkpoint would lead a training astray."""
+    found = hashlib.sha256(values.encode())
+    for name in sorted(tensors):
+        found.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
+        found.update(tensors[name].numpy().tobytes())
+    return found.hexdigest()
 
 
 def drop_checkpoint(folder: Path) -> None:

@@ -6,12 +6,14 @@ Shapes: B cells, A active genes, R replicas, H hidden units, C classes of a task
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from yoto_core.data.targets import Target
+from yoto_core.records import Within
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,11 @@ class Head:
     Class probabilities are softened or sharpened by `temperature`, which validation cells set (`calibration`).
     """
 
-    task: str
+    task: Annotated[str, Within(1)]
     classes: tuple[str, ...]
     mean: float = 0.0
-    spread: float = 1.0
-    temperature: float = 1.0
+    spread: Annotated[float, Within(0)] = 1.0
+    temperature: Annotated[float, Within(1e-3, 1e3)] = 1.0
 
     @property
     def n_outputs(self) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from yoto_core.errors import RunError
 from yoto_core.files import read_json, reading, write_json
 from yoto_core.limits import shared
+from yoto_core.records import made
 
 FILE = "label.json"
 LONGEST = 80  # characters of a name
@@ -27,7 +28,7 @@ def read_label(folder: Path) -> Label:
     try:
         values = read_json(folder / FILE)
         with reading(FILE):
-            return Label(**{**values, "sizes": tuple(values.get("sizes", ()))})
+            return made(Label, values)
     except RunError:
         return Label()
 

@@ -12,9 +12,12 @@ The checksums tell a damaged or edited file from a whole one; they do not prove 
 import hashlib
 import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -24,20 +27,54 @@ from safetensors.torch import load, save
 from yoto_core.errors import PlaceError, RunError, limit_of
 from yoto_core.evaluation.losses import COLUMNS as LOSS_COLUMNS
 from yoto_core.evaluation.reference import Reference
-from yoto_core.files import plain, write_whole
+from yoto_core.files import LARGEST_TEXT, LARGEST_WEIGHTS, parse_json, plain, read_bytes, write_whole
+from yoto_core.memory import size_text
 from yoto_core.model.calibration import TRADE_OFF_COLUMNS
 from yoto_core.model.panel_model import PanelModel
 from yoto_core.pipeline import Run
 from yoto_core.prediction.crossstudy import CLASS_COLUMNS, OWN_COLUMNS
+from yoto_core.records import Count, Number, ShareOrNone, Within, checked, table
 from yoto_core.store import runs
 from yoto_core.store.card import model_card
 from yoto_core.store.saved import SavedModel, saved_model
 
 FORMAT, SCHEMA = "yoto model", 2
 MEMBERS = ("model.safetensors", "model.json", "reference.json", "card.md")
-LARGEST = 2 << 30  # bytes unpacked: a panel's model holds a few megabytes
-_BROKEN = (OSError, RuntimeError, ValueError, MemoryError)
+# Bytes unpacked, member by member: a panel's model holds a few megabytes.
+LARGEST = {"manifest.json": 1 << 16, "model.safetensors": LARGEST_WEIGHTS} | dict.fromkeys(MEMBERS[1:], LARGEST_TEXT)
+LARGEST_FILE = 1 << 30  # bytes of a .yoto file
+_BROKEN = (
+    OSError, RuntimeError, ValueError, MemoryError, ArithmeticError, LookupError, TypeError, AttributeError, EOFError,
+    zipfile.BadZipFile, zlib.error, struct.error, SafetensorError,
+)  # fmt: skip
+CHOOSE = "Choose a .yoto file exported from a run."
 AGAIN = "Export it again from its run, or ask for the file anew."
+
+
+class About(TypedDict, total=False):
+    """What a model file says of where the model comes from."""
+
+    data: str
+    digest: str
+    cells: Count
+    genes: Count
+    candidate_genes: Count
+    matrix: str
+    unit: str
+    split: dict[str, Count]
+    group: str
+    held_out_groups: tuple[str, ...]
+    seed: Count
+    versions: dict[str, str]
+
+
+AMOUNT = Annotated[float, Within(0)]
+# What the columns of its tables hold, those that are no number of any size.
+KINDS = {
+    **dict.fromkeys(("task", "metric", "class", "gene"), str), "needed": bool,
+    **dict.fromkeys(("cells", "groups"), AMOUNT),
+    **dict.fromkeys(("precision", "recall", "f1", "p", "threshold", "coverage", "accuracy"), ShareOrNone),
+}  # fmt: skip
 
 
 def load_run(path: str | Path) -> Run | SavedModel:
@@ -67,8 +104,8 @@ def load_model(path: str | Path, *, name: str = "") -> SavedModel:
         raise RunError(f"There is no model file {path.name}.", hint="Check the path.")
     name = name or path.name
     try:
-        content = path.read_bytes()
-    except (MemoryError, OSError) as error:
+        content = read_bytes(path, largest=LARGEST_FILE)
+    except (MemoryError, OSError, ValueError) as error:
         raise _unusable(error, name, f"{name} cannot be read.") from error
     return unpack(content, name=name)
 
@@ -116,18 +153,15 @@ def unpack(content: bytes, *, name: str) -> SavedModel:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = _members(archive, name)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, *_BROKEN) as error:
+    except _BROKEN as error:
         raise _unusable(error, name, f"{name} is cut short or damaged.") from error
     try:
-        tensors = load(members["model.safetensors"])
-        model = runs.model_from(json.loads(members["model.json"]), tensors)
-        if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
-            raise ValueError("weights that are no numbers")
+        model = runs.model_from(parse_json(members["model.json"]), load(members["model.safetensors"]))
         model.predict(np.zeros((1, len(model.genes)), dtype=np.float32))  # weights and names fit together
-        saved = _saved(model, json.loads(members["reference.json"]))
+        saved = _saved(model, parse_json(members["reference.json"]))
         model_card(saved)  # so do the facts
         return saved
-    except (SafetensorError, LookupError, TypeError, AttributeError, *_BROKEN) as error:
+    except _BROKEN as error:
         raise _unusable(error, name, f"{name} does not hold a whole model.") from error
 
 
@@ -137,15 +171,22 @@ def _unusable(error: Exception, name: str, message: str) -> RunError:
 
 def _members(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:
     """Every member, after its checksum was seen to hold."""
-    inside = {info.filename: info.file_size for info in archive.infolist()}
+    listed = archive.infolist()
+    inside = {info.filename: info.file_size for info in listed}
     if any(member.endswith((".pkl", ".pickle", ".pt")) for member in inside):
         raise RunError(f"{name} holds pickled objects, which can run code; it is not opened.", hint=AGAIN)
-    if "manifest.json" not in inside or sum(inside.values()) > LARGEST:
-        raise RunError(f"{name} is not a model file of YOTO.", hint="Choose a .yoto file exported from a run.")
-    manifest = json.loads(archive.read("manifest.json"))
-    schema = manifest.get("schema") if isinstance(manifest, dict) else None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not isinstance(schema, int):
-        raise RunError(f"{name} is not a model file of YOTO.", hint="Choose a .yoto file exported from a run.")
+    if set(inside) - {"manifest.json", *MEMBERS} or "manifest.json" not in inside or len(listed) > len(inside):
+        raise RunError(f"{name} is not a model file of YOTO.", hint=CHOOSE)
+    large = next((member for member in inside if inside[member] > LARGEST[member]), None)
+    if large:
+        raise RunError(
+            f"{large} in {name} unpacks to {size_text(inside[large])}; a model needs at most {size_text(LARGEST[large])}.",
+            hint=AGAIN,
+        )
+    manifest = parse_json(archive.read("manifest.json"))
+    schema = manifest.get("schema")
+    if manifest.get("format") != FORMAT or type(schema) is not int or schema < 1:
+        raise RunError(f"{name} is not a model file of YOTO.", hint=CHOOSE)
     if schema > SCHEMA:
         raise RunError(f"{name} has schema {schema}; this version reads up to {SCHEMA}.", hint="Update YOTO.")
     sums, members = manifest.get("sha256"), {}
@@ -164,16 +205,17 @@ def _refuse_foreign(content: bytes, name: str) -> None:
     if content[:1] == b"\x80" and content[1:2] in b"\x00\x01\x02\x03\x04\x05":
         raise RunError(f"{name} is a pickle, which can run code; it is not opened.", hint=AGAIN)
     if content[:4] != b"PK\x03\x04":
-        raise RunError(f"{name} is not a model file of YOTO.", hint="Choose a .yoto file exported from a run.")
+        raise RunError(f"{name} is not a model file of YOTO.", hint=CHOOSE)
 
 
-def _saved(model: PanelModel, values: dict[str, object]) -> SavedModel:
+def _saved(model: PanelModel, values: dict[str, Any]) -> SavedModel:
     reference, classes = values["reference"], {head.task: list(head.classes) for head in model.heads}
-    return SavedModel(
+    columns = {"groups": [0] * len(values["scores"]["task"]), **values["scores"]}
+    saved = SavedModel(
         model=model,
         reference=Reference.from_dict(reference, genes=len(model.genes)) if reference else None,
-        about=dict(values["about"]),
-        scores=_frame({"groups": [0] * len(values["scores"]["task"]), **values["scores"]}, OWN_COLUMNS),
+        about=checked(values["about"], About),
+        scores=_frame(columns, OWN_COLUMNS),
         classes=_frame(values["classes"], CLASS_COLUMNS),
         confusion={task: _confusion(found, classes[task]) for task, found in values.get("confusion", {}).items()},
         # Files of schema 1 tell the recall that a missing gene costs, without a test: it is not what is told today.
@@ -182,20 +224,24 @@ def _saved(model: PanelModel, values: dict[str, object]) -> SavedModel:
         else pd.DataFrame(columns=list(LOSS_COLUMNS)),
         trade_offs={task: _frame(table, TRADE_OFF_COLUMNS) for task, table in values["trade_offs"].items()},
     )
+    tables = (saved.scores, saved.classes, saved.losses)
+    named = set(saved.trade_offs).union(*(table["task"] for table in tables))
+    if not named <= set(classes) or not set(saved.losses["gene"]) <= set(model.genes):
+        raise ValueError("numbers of a task or gene that the model does not have")
+    return saved
 
 
-def _confusion(found: object, classes: list[str]) -> pd.DataFrame:
+def _confusion(found: Any, classes: list[str]) -> pd.DataFrame:
     """Counts with the classes they are of; in files of schema 1 those of the model."""
     if isinstance(found, dict):
-        classes, found = list(map(str, found["classes"])), found["counts"]
-    return pd.DataFrame(found, index=classes, columns=classes, dtype=int)
+        classes, found = list(checked(found["classes"], tuple[str, ...])), found["counts"]
+    size = Within(len(classes), len(classes))
+    counts = checked(found, Annotated[tuple[Annotated[tuple[Count, ...], size], ...], size])
+    return pd.DataFrame(list(counts), index=classes, columns=classes, dtype=int)
 
 
-def _frame(values: dict[str, list[object]], columns: Sequence[str]) -> pd.DataFrame:
-    table = pd.DataFrame({name: values[name] for name in columns})
-    texts = ("task", "metric", "class", "gene")
-    kinds = {**dict.fromkeys(texts, str), "needed": bool}
-    return table.astype({name: kinds.get(name, float) for name in table})
+def _frame(values: Any, columns: Sequence[str]) -> pd.DataFrame:
+    return table(values, {name: KINDS.get(name, Number) for name in columns})
 
 
 def _json(content: object) -> bytes:

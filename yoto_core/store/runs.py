@@ -3,14 +3,16 @@
 Every file is written whole; `schema` in model.json and metrics.json lets later versions read old folders.
 """
 
+import io
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import get_args
+from typing import Annotated
 
 import pandas as pd
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from yoto_core.config import Normalize, RunConfig
@@ -19,18 +21,21 @@ from yoto_core.evaluation.evaluator import CLASS_COLUMNS, TEST_COLUMNS, Evaluati
 from yoto_core.evaluation.losses import COLUMNS as LOSS_COLUMNS
 from yoto_core.evaluation.reference import Reference
 from yoto_core.evaluation.stability import Stability
-from yoto_core.files import read_json, reading, write_json, write_text, write_whole
+from yoto_core.files import LARGEST_WEIGHTS, read_bytes, read_json, reading, write_json, write_text, write_whole
 from yoto_core.model.network import Head
 from yoto_core.model.panel import Panel
-from yoto_core.model.panel_model import PanelModel
+from yoto_core.model.panel_model import SCALES, PanelModel
 from yoto_core.pipeline import Run
+from yoto_core.records import Within, checked
 from yoto_core.scores.metrics import MIN_GROUPS
 from yoto_core.store import labels
 from yoto_core.store.folders import create_folder
 from yoto_core.store.labels import Label, read_label
 from yoto_core.store.status import queued
+from yoto_core.tables import csv_text, read_csv
 
 SCHEMA = 3
+MOST_GENES = 20_000  # of a panel; a setting allows a thousand
 # Settings of schema 1 that turned out to gain nothing, and are gone.
 RETIRED = ("dropout", "label_smoothing", "group_penalty")
 STABILITY = "stability.json"
@@ -90,17 +95,21 @@ def read_config(folder: Path) -> RunConfig:
 def read_history(folder: Path) -> pd.DataFrame:
     """The training steps reported so far (numbers; no rows before the first), also while the run still works."""
     path = folder / "history.csv"
-    if not path.exists() or not path.stat().st_size:
+    if not path.exists():
         return pd.DataFrame()
-    # A line that is being written may be cut: what is not a number yet is left out.
-    table = pd.read_csv(path, on_bad_lines="skip").apply(pd.to_numeric, errors="coerce")
-    return table[table["loss"].notna()] if "loss" in table else pd.DataFrame()
+    with reading("history.csv"):
+        content = read_bytes(path)
+        if not content:
+            return pd.DataFrame()
+        # A line that is being written may be cut: what is not a number yet is left out.
+        table = pd.read_csv(io.BytesIO(content), on_bad_lines="skip").apply(pd.to_numeric, errors="coerce")
+        return table[table["loss"].notna()] if "loss" in table else pd.DataFrame()
 
 
 def save_panel(folder: Path, run: Run) -> None:
     """Write panel, model, history and what is known of the data."""
-    write_text(folder / "panel.csv", run.panel_table.to_csv(index=False))
-    write_text(folder / "history.csv", run.history.to_csv(index=False))
+    write_text(folder / "panel.csv", csv_text(run.panel_table))
+    write_text(folder / "history.csv", csv_text(run.history))
     write_whole(folder / "model.safetensors", lambda part: part.write_bytes(save(run.model.tensors)))
     write_json(
         folder / "model.json",
@@ -108,20 +117,20 @@ def save_panel(folder: Path, run: Run) -> None:
     )
     if run.reference is not None:
         write_json(folder / "reference.json", {"schema": SCHEMA, **run.reference.to_dict()})
-    write_text(folder / "losses.csv", run.losses.to_csv(index=False))
+    write_text(folder / "losses.csv", csv_text(run.losses))
     write_json(folder / "data.json", {**read_json(folder / "data.json"), **run.summary})
 
 
 def save_stability(folder: Path, run: Run) -> None:
     """Write the stability of a run that has one, and the panel's table with it."""
     write_json(folder / STABILITY, {"schema": SCHEMA, **run.stability.to_dict()})
-    write_text(folder / "panel.csv", run.panel_table.to_csv(index=False))
+    write_text(folder / "panel.csv", csv_text(run.panel_table))
 
 
 def save_evaluation(folder: Path, run: Run) -> None:
     """Write the scores and the held-out predictions."""
     scores = run.evaluation
-    write_text(folder / "sizes.csv", scores.sizes.to_csv(index=False))
+    write_text(folder / "sizes.csv", csv_text(scores.sizes))
     write_whole(folder / "predictions.parquet", lambda part: scores.predictions.to_parquet(part, index=False))
     write_json(
         folder / "metrics.json",
@@ -155,7 +164,7 @@ def load_run(path: str | Path) -> Run:
     with reading("data.json"):
         summary["candidate_genes"], summary["split"]["test"]  # what the panel added to it
     with reading("panel.csv"):
-        table = pd.read_csv(folder / "panel.csv", dtype=str, keep_default_na=False)
+        table = read_csv(folder / "panel.csv", dtype=str, keep_default_na=False)
         panel = Panel(
             genes=tuple(table["gene"]),
             gene_ids=tuple(table["gene_id"]),
@@ -191,8 +200,8 @@ def load_model(folder: Path) -> PanelModel:
     about = read_json(folder / "model.json")
     _check_schema(about.get("schema"))
     try:
-        tensors = load_file(folder / "model.safetensors")
-    except (SafetensorError, OSError, MemoryError, RuntimeError) as error:
+        tensors = load(read_bytes(folder / "model.safetensors", largest=LARGEST_WEIGHTS))
+    except (SafetensorError, OSError, MemoryError, RuntimeError, ValueError, LookupError, TypeError) as error:
         if limit := limit_of(error, "model.safetensors of the run", PlaceError):
             raise limit from error
         raise RunError("model.safetensors of the run is missing or damaged.", hint="Run it again.") from error
@@ -212,13 +221,32 @@ def model_to_dict(model: PanelModel) -> dict[str, object]:
 
 def model_from(values: dict[str, object], tensors: dict[str, Tensor]) -> PanelModel:
     """The inverse of `model_to_dict`; LookupError, TypeError or ValueError where it does not hold together."""
-    heads = tuple(
-        Head(h["task"], tuple(h["classes"]), h["mean"], h["spread"], h.get("temperature", 1.0)) for h in values["heads"]
-    )
-    normalize = values.get("normalize", "all genes")  # runs of older versions name none
-    if normalize not in get_args(Normalize):
-        raise ValueError(f"unknown normalisation {normalize}")
-    return PanelModel(tuple(values["genes"]), tuple(values["gene_ids"]), heads, tensors, normalize)
+    names = Annotated[tuple[str, ...], Within(1, MOST_GENES)]
+    genes, ids = checked(values["genes"], names), checked(values["gene_ids"], names)
+    heads = checked(values["heads"], Annotated[tuple[Head, ...], Within(1)])
+    normalize = checked(values.get("normalize", "all genes"), Normalize)  # runs of older versions name none
+    tasks = [head.task for head in heads]
+    for listed in (genes, tasks, *(head.classes for head in heads)):
+        if len(set(listed)) < len(listed):
+            raise ValueError("a name stands twice")
+    if len(ids) != len(genes) or any(len(head.classes) == 1 for head in heads):
+        raise ValueError("ids without a gene, or a task of one class")
+    _check_weights(tensors, len(genes), heads)
+    return PanelModel(genes, ids, heads, tensors, normalize)
+
+
+def _check_weights(tensors: dict[str, Tensor], genes: int, heads: tuple[Head, ...]) -> None:
+    """ValueError where these are not the weights of a network for so many genes and these heads: before any is made."""
+    replicas, _, hidden = tensors["gene_weights_RAH"].shape
+    shapes = {name: (genes,) for name in SCALES if name != "level" or name in tensors}
+    shapes |= {"gene_weights_RAH": (replicas, genes, hidden), "bias_RH": (replicas, hidden)}
+    for number, head in enumerate(heads):
+        shapes[f"head_weights_RHC.{number}"] = (replicas, hidden, head.n_outputs)
+        shapes[f"head_bias_RC.{number}"] = (replicas, head.n_outputs)
+    if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != shapes:
+        raise ValueError("weights of another model")
+    if not all(tensor.dtype == torch.float32 and bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        raise ValueError("weights that are no numbers")
 
 
 def _reference(folder: Path, genes: int) -> Reference | None:
@@ -236,15 +264,14 @@ def _stability(folder: Path, genes: int) -> Stability | None:
     values = read_json(folder / STABILITY)
     _check_schema(values.pop("schema", None))
     with reading(STABILITY):
-        numbers = {name: float("nan") if value is None else value for name, value in values.items()}
-        return Stability.from_dict(numbers, genes=genes)
+        return Stability.from_dict(values, genes=genes)
 
 
 def _losses(folder: Path) -> pd.DataFrame:
     if not (folder / "losses.csv").exists():  # a run of an older version
         return pd.DataFrame(columns=list(LOSS_COLUMNS))
     with reading("losses.csv"):
-        table = pd.read_csv(
+        table = read_csv(
             folder / "losses.csv",
             dtype={"gene": str, "task": str, "class": str, "needed": bool},
             keep_default_na=False,
@@ -259,7 +286,7 @@ def _evaluation(folder: Path, metrics: dict[str, object], groups: int) -> Evalua
     with reading("predictions.parquet"):
         predictions = pd.read_parquet(folder / "predictions.parquet")
     with reading("sizes.csv"):
-        sizes = pd.read_csv(folder / "sizes.csv", dtype={"task": str})
+        sizes = read_csv(folder / "sizes.csv", dtype={"task": str})
         sizes = _comparable(sizes, groups) if old else sizes
         sizes[["part", "size", "task", "method", "judge", "metric", "value", "low", "high"]]  # what the curves need
     with reading("metrics.json"):
@@ -300,7 +327,7 @@ def _comparable(table: pd.DataFrame, groups: int) -> pd.DataFrame:
 
 
 def _check_schema(schema: object) -> None:
-    if not isinstance(schema, int) or schema > SCHEMA:
+    if type(schema) is not int or not 1 <= schema <= SCHEMA:  # true is no number
         raise RunError(
             f"The run has schema {json.dumps(schema)}; this version reads up to {SCHEMA}.", hint="Update YOTO."
         )

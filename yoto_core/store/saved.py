@@ -101,7 +101,7 @@ def saved_model(run: Run) -> SavedModel:
         "unit": unit_of(summary),
         "split": summary["split"],
         "group": run.config.split.group,
-        "held_out_groups": summary["held_out_groups"],
+        "held_out_groups": tuple(summary["held_out_groups"]),
         "seed": run.config.seed,
         "versions": dict(run.versions),
     }

@@ -5,10 +5,11 @@ import os
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from yoto_core.errors import RunError
 from yoto_core.files import read_json, reading, saving, write_json
+from yoto_core.records import Count, Moment, Within, made
 from yoto_core.store import process
 
 State = Literal["queued", "running", "done", "stopped", "failed", "interrupted"]
@@ -32,18 +33,18 @@ class Status:
 
     state: State = "queued"
     phase: str = ""
-    done: int = 0
-    total: int = 0
+    done: Count = 0
+    total: Count = 0
     message: str = ""
     hint: str = ""
     fault: Fault = ""  # empty too in runs of earlier versions
     eta: float | None = None
-    created: float = 0.0
-    submitted: float | None = None  # when it was handed to the queue
-    started: float | None = None
-    finished: float | None = None
-    heartbeat: float = 0.0
-    pid: int | None = None
+    created: Moment = 0.0
+    submitted: Moment | None = None  # when it was handed to the queue
+    started: Moment | None = None
+    finished: Moment | None = None
+    heartbeat: Moment = 0.0
+    pid: Annotated[int, Within(1, 2**31)] | None = None
     process_started: float | None = None  # of runs of earlier versions
     identity: str | None = None  # tells the process from a later one with the same pid
     memory_kills: int | None = None  # of the whole system when the run began
@@ -120,8 +121,7 @@ def last_word(folder: Path) -> Status:
     values = read_json(folder / FILE)
     with reading(FILE):
         values.pop("score", None)  # of runs of earlier versions: a mean over tasks that mixed metrics
-        scores = tuple((str(task), str(metric), float(value)) for task, metric, value in values.pop("scores", ()))
-        return Status(**values, scores=scores)
+        return made(Status, values)
 
 
 def has_process(status: Status) -> bool:

@@ -1,0 +1,155 @@
+"""Model files with bytes or values exchanged, and run folders with a file of theirs damaged."""
+
+import io
+import json
+import random
+import shutil
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.shared_runs import finished, save, save_explored
+from yoto_core.errors import YotoError
+from yoto_core.files import home
+from yoto_core.model.checkpoint import find_snapshot
+from yoto_core.store import exploration, history, labels, portable, runs
+from yoto_core.store.card import model_card
+from yoto_core.store.saved import saved_model
+from yoto_core.store.status import read_status
+from yoto_core.work import queue
+
+ODD: tuple[Any, ...] = (
+    None, True, False, -1, 0, 1, 1e300, 1e-300, float("nan"), float("inf"), "", "NA", "=1+1", "a\rb", "\x00", "x" * 20_000, [], {},
+    [[]], [None], ["a", "a"], {"a": {}}, "\ud800", 2**70,
+)  # fmt: skip
+DAMAGE: tuple[Callable[[bytes, random.Random], bytes], ...] = (
+    lambda content, chance: b"",
+    lambda content, chance: content[: chance.randrange(len(content) + 1)],
+    lambda content, chance: b"\xff\xfe garbage \x00" * 9,
+    lambda content, chance: b"[" * 100_000,
+    lambda content, chance: b'{"schema": 99}',
+    lambda content, chance: b"{}",
+    lambda content, chance: b"NaN",
+)
+
+
+@lru_cache
+def packed() -> bytes:
+    """The bytes of a sound model file."""
+    return portable.pack(portable.saved_model(finished()))
+
+
+def flipped(seed: int, folder: Path) -> str:
+    """One byte of a model file changed: a sentence, or the same model."""
+    chance, content = random.Random(seed), bytearray(packed())
+    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    try:
+        found = portable.unpack(bytes(content), name="panel.yoto")
+    except YotoError as error:
+        return said(error)
+    if portable.pack(found) != packed():
+        raise AssertionError("another model was read")
+    return "read"
+
+
+def changed(seed: int, folder: Path) -> str:
+    """Some values of a model file changed, its checksums right: a sentence, or a model with which everything works."""
+    chance = random.Random(seed)
+    with zipfile.ZipFile(io.BytesIO(packed())) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    name = chance.choice(("model.json", "reference.json", "manifest.json"))
+    values = json.loads(members[name])
+    for _ in range(chance.choice((1, 1, 3))):
+        exchange(values, chance)
+    members[name] = json.dumps(values).encode()
+    if name != "manifest.json":
+        sums = {member: sha256(content).hexdigest() for member, content in members.items() if member != "manifest.json"}
+        members["manifest.json"] = json.dumps({**json.loads(members["manifest.json"]), "sha256": sums}).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+    try:
+        found = portable.unpack(buffer.getvalue(), name="panel.yoto")
+    except YotoError as error:
+        return said(error)
+    answers = found.model.predict(np.ones((3, len(found.model.genes)), dtype=np.float32))
+    assert all(np.isfinite(answer.probabilities).all() for answer in answers if answer.probabilities is not None)
+    again = portable.unpack(portable.pack(found), name="again.yoto")
+    assert model_card(again) == model_card(found)
+    return "read"
+
+
+def exchange(values: Any, chance: random.Random) -> None:
+    """Put something odd in some place of nested lists and mappings."""
+    while isinstance(values, dict | list) and values:
+        key = chance.choice(list(values) if isinstance(values, dict) else range(len(values)))
+        if not isinstance(values[key], dict | list) or not values[key] or chance.random() < 0.2:
+            how = chance.random()
+            if how < 0.1 and isinstance(values, dict):
+                del values[key]
+            else:
+                values[key] = chance.choice(ODD)
+            return
+        values = values[key]
+
+
+def folder_with_damage(seed: int, folder: Path) -> str:
+    """A run folder of which one file is damaged: every way in gives an answer or a sentence."""
+    chance, sound = random.Random(seed), sound_in(home())
+    broken = sound.with_name(f"{seed:032x}")
+    shutil.copytree(sound, broken)
+    path = chance.choice(sorted(path for path in broken.iterdir() if path.is_file()))
+    content = path.read_bytes()
+    if path.suffix == ".json" and chance.random() < 0.6:
+        values = json.loads(content)
+        exchange(values, chance)
+        path.write_text(json.dumps(values), encoding="utf-8")
+    elif chance.random() < 0.1:
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(chance.choice(DAMAGE)(content, chance))
+    outcomes = []
+    for way in WAYS:
+        try:
+            way(broken)
+        except YotoError as error:
+            outcomes.append(said(error))
+    rows = history.history()
+    assert {row.run_id for row in rows} >= {sound.name, broken.name}
+    history.history_table(rows)
+    queue.tend(broken.parent)
+    with suppress(YotoError):
+        history.delete_run(broken)
+    shutil.rmtree(broken, ignore_errors=True)
+    return "sentence" if outcomes else "read"
+
+
+@lru_cache
+def sound_in(place: Path) -> Path:
+    """A finished run with profiles and maps, once in each home."""
+    folder = save(finished())
+    save_explored(folder)
+    return folder
+
+
+WAYS: tuple[Callable[[Path], object], ...] = (
+    runs.load_run, runs.read_config, runs.read_history, runs.load_model, read_status, labels.read_label, history.history_row,
+    exploration.load_profiles, exploration.load_candidates, portable.load_model, find_snapshot,
+    lambda folder: model_card(saved_model(runs.load_run(folder))),
+    lambda folder: exploration.load_maps(folder) if exploration.has_maps(folder) else None,
+)  # fmt: skip
+
+
+def said(error: YotoError) -> str:
+    """The outcome of a refusal, which is a sentence with a next step."""
+    assert error.args[0]
+    assert error.hint
+    return "sentence"
