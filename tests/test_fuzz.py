@@ -31,4 +31,4 @@ def test_a_model_file_with_odd_values_works_as_a_whole_or_is_refused(tmp_path):
 
 
 def test_a_damaged_run_costs_its_own_row_and_nothing_else(tmp_path):
-    assert set(cases(models.folder_with_damage, tmp_path, range(120))) == {"read", "sentence"}
+    assert set(cases(models.folder_with_damage, tmp_path, range(60))) == {"read", "sentence"}

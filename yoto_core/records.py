@@ -5,6 +5,7 @@ The annotations of a frozen dataclass say it all: `int`, `float`, `str`, `bool`,
 is no number, a number no text, and no number is infinite. The same kinds describe the columns of a table.
 """
 
+import contextlib
 import dataclasses
 import math
 import types
@@ -102,8 +103,9 @@ def _checker(kind: Any) -> Callable[[Any], Any]:
     base, within = _narrowed(kind)
     origin, inner = get_origin(base), get_args(base)
     if origin in (Union, types.UnionType):
-        check = _checker(next(kind for kind in inner if kind is not types.NoneType))
-        return lambda value: None if value is None else check(value)
+        return _either_checker(
+            tuple(kind for kind in inner if kind is not types.NoneType), gaps=types.NoneType in inner
+        )
     if origin is Literal:
         return lambda value: value if isinstance(value, str) and value in inner else _refuse(value)
     if base is int:
@@ -121,6 +123,20 @@ def _checker(kind: Any) -> Callable[[Any], Any]:
     if is_typeddict(base):
         return lambda value: _fields(value, _hints(base), base.__required_keys__)
     return lambda value: made(base, value)
+
+
+def _either_checker(kinds: tuple[Any, ...], *, gaps: bool) -> Callable[[Any], Any]:
+    checks = [_checker(kind) for kind in kinds]
+
+    def check(value: Any) -> Any:
+        if value is None and gaps:
+            return None
+        for one in checks[:-1]:
+            with contextlib.suppress(ValueError):
+                return one(value)
+        return checks[-1](value)
+
+    return check
 
 
 def _whole(value: Any, within: Within) -> int:

@@ -19,6 +19,7 @@ MAX_CELLS = 5_000  # cells looked at; more change no figure that is shown
 LOW, HIGH = 5.0, 95.0  # percentiles that count as the usual range
 EXTREME = 99.5  # percentile above which a value is unusual for its gene
 RARE = 1.0  # percent of training cells that are called out of range on either count
+Single = Annotated[float, Within(-3e38, 3e38)]  # what single precision holds
 ARRAYS = ("mean", "spread", "low", "high", "extreme", "detected")
 
 
@@ -64,7 +65,7 @@ class Reference:
         for spec in fields(cls):
             value = known_unit(values["unit"]) if spec.name == "unit" else values[spec.name]
             if spec.name in ARRAYS:
-                value = np.array(checked(value, Annotated[tuple[float, ...], Within(genes, genes)]), dtype=np.float32)
+                value = np.array(checked(value, Annotated[tuple[Single, ...], Within(genes, genes)]), dtype=np.float32)
             elif spec.name != "unit":
                 value = checked(value, get_type_hints(cls, include_extras=True)[spec.name])
             found[spec.name] = value

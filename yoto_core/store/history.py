@@ -13,6 +13,7 @@ import psutil
 
 from yoto_core.errors import RunError
 from yoto_core.files import home, locked, read_json, reading, saving, writer_of
+from yoto_core.records import Count, checked
 from yoto_core.scores.metrics import HEADLINE
 from yoto_core.store.folders import RUN_ID, delete_folder, remove_folder, runs_folder
 from yoto_core.store.labels import Label, read_label, refuse_strangers
@@ -157,10 +158,11 @@ def _design(folder: str, changed: int) -> tuple[str, tuple[str, ...], int, int, 
     """What a run was asked for (data, tasks, panel size, seed, split seed): it never changes, so it is read once."""
     config, about = read_json(Path(folder) / "config.json"), read_json(Path(folder) / "data.json")
     with reading("config.json"):
-        tasks = tuple(str(task["obs"]) for task in config["tasks"])
-        seed = int(config["seed"])
-        split_seed = int(config["split"].get("seed", seed))  # earlier versions had one seed for both
-        return str(about.get("name", "")), tasks, int(config["selector"]["panel_size"]), seed, split_seed
+        tasks = tuple(checked(task["obs"], str) for task in config["tasks"])
+        seed = checked(config["seed"], Count)
+        split_seed = checked(config["split"].get("seed", seed), Count)  # earlier versions had one seed for both
+        size = checked(config["selector"]["panel_size"], Count)
+        return checked(about.get("name", ""), str), tasks, size, seed, split_seed
 
 
 def _minutes(status: Status) -> float | None:

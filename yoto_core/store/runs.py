@@ -7,7 +7,7 @@ import io
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import pandas as pd
 import torch
@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from yoto_core.config import Normalize, RunConfig
+from yoto_core.config import Normalize, RunConfig, TaskKind
 from yoto_core.errors import PlaceError, RunError, limit_of
 from yoto_core.evaluation.evaluator import CLASS_COLUMNS, TEST_COLUMNS, Evaluation, FoldResult
 from yoto_core.evaluation.losses import COLUMNS as LOSS_COLUMNS
@@ -26,7 +26,7 @@ from yoto_core.model.network import Head
 from yoto_core.model.panel import Panel
 from yoto_core.model.panel_model import SCALES, PanelModel
 from yoto_core.pipeline import Run
-from yoto_core.records import Within, checked
+from yoto_core.records import Count, Within, checked
 from yoto_core.scores.metrics import MIN_GROUPS
 from yoto_core.store import labels
 from yoto_core.store.folders import create_folder
@@ -41,6 +41,36 @@ RETIRED = ("dropout", "label_smoothing", "group_penalty")
 STABILITY = "stability.json"
 # Up to schema 2 training and split had one seed, and a model read all genes unless it was told otherwise.
 ONE_SEED = 2
+
+
+class _Tasked(TypedDict):
+    task: str
+    kind: TaskKind
+    classes: tuple[str, ...]
+    labelled: Count
+
+
+class _FromTheStart(TypedDict):
+    name: str
+    digest: str
+    cells: Count
+    genes: Count
+    candidate_genes: Count
+    matrix: str
+    split: dict[str, Count]
+    held_out_groups: tuple[str, ...]
+    tasks: tuple[_Tasked, ...]
+
+
+class Summary(_FromTheStart, total=False):
+    """What data.json says once there is a panel; what earlier versions did not write may be missing."""
+
+    path: str
+    kind: str
+    unit: str
+    matrices: tuple[dict[str, str | int], ...]
+    folds: tuple[dict[str, tuple[str, ...] | int], ...]
+    findings: tuple[dict[str, str], ...]
 
 
 def create_run(
@@ -162,7 +192,7 @@ def load_run(path: str | Path) -> Run:
         raise RunError(f"There is no run folder {folder.name}.", hint="Check the path.")
     config, summary = read_config(folder), read_json(folder / "data.json")
     with reading("data.json"):
-        summary["candidate_genes"], summary["split"]["test"]  # what the panel added to it
+        checked(summary, Summary)
     with reading("panel.csv"):
         table = read_csv(folder / "panel.csv", dtype=str, keep_default_na=False)
         panel = Panel(
