@@ -131,6 +131,20 @@ def test_drawing_one_group_that_is_everything_gives_scikit_learns_r2(pair):
     np.testing.assert_allclose(drawn, sklearn_metrics.r2_score(true, predicted), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("grouped", [False, True])
+def test_each_draw_has_the_r2_of_the_cells_that_it_repeats(grouped):
+    rng = np.random.default_rng(3)
+    true, groups = rng.exponential(size=30), np.arange(30) % 6
+    predicted = true + rng.normal(size=30) / 2
+    drawn = metrics._r2_draws(true, predicted, groups if grouped else None, 7, np.random.default_rng(1))
+    units = 6 if grouped else 30
+    for value, times in zip(
+        drawn, np.random.default_rng(1).multinomial(units, np.full(units, 1 / units), 7), strict=True
+    ):
+        repeat = times[groups] if grouped else times
+        assert value == pytest.approx(sklearn_metrics.r2_score(np.repeat(true, repeat), np.repeat(predicted, repeat)))
+
+
 @pytest.mark.parametrize("offset", [0, 1e6, -1e8])
 def test_r2_draws_do_not_depend_on_where_nought_is(offset):
     rng = np.random.default_rng(0)

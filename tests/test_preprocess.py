@@ -346,7 +346,13 @@ def test_too_strict_a_limit_is_refused_with_its_value(toy):
     toy.X = toy.X.toarray()
     toy.X[:] = np.arange(300)[:, None] % 3 == 0
     data = from_anndata(toy)
-    with pytest.raises(ConfigError, match=r"No candidate gene is left: none is detected in 40 % of the training cells"):
+    with pytest.raises(
+        ConfigError,
+        match=(
+            r"^No candidate gene is left: none is detected in 40 % of the training cells \(at least 3\) and not excluded\."
+            r" Lower that percentage or exclude fewer genes\.$"
+        ),
+    ):
         symbols(data, min_cells_percent=40)
 
 

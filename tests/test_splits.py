@@ -184,6 +184,13 @@ def test_cells_without_a_group_take_no_part():
     assert (made.groups[:30] == -1).all()
 
 
+@pytest.mark.parametrize(("percent", "held_out"), [(25, "b"), (40, "b"), (10, "a")])
+def test_of_groups_of_different_size_the_one_nearest_to_the_wanted_share_is_held_out(percent, held_out):
+    donor = ["a"] * 10 + ["b"] * 30 + ["c"] * 80
+    made, _ = split(pd.DataFrame({"donor": donor, "cell_type": ["x", "y"] * 60}), group="donor", test_percent=percent)
+    assert made.held_out == (held_out,)
+
+
 def test_the_largest_group_is_not_always_the_one_held_out():
     obs = pd.DataFrame(
         {"donor": ["large"] * 120 + list(np.repeat(list("abcdefgh"), 15)), "cell_type": ["x", "y"] * 120}

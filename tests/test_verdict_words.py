@@ -211,6 +211,7 @@ def test_what_was_drawn_again_is_named(groups, unit):
         f"Needed for: when the gene is missing, the trained model's F1 of the class falls on held-out cells by more than drawing the"
         f" {unit} again explains (paired bootstrap; false discovery rate 5% over 1,200 gene × class losses)."
     )
+    assert verdicts.needed_rule(table.iloc[:0], group="donor") == ""
     fewer = table.assign(groups=[0] * 1_200 + [groups])  # a task whose labels fewer groups carry does not lead
     assert verdicts.needed_rule(fewer, group="donor") == verdicts.needed_rule(table, group="donor")
     assert verdicts.needed_rule(table.assign(p=np.nan), group="donor") == (
