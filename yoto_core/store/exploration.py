@@ -11,6 +11,7 @@ import pandas as pd
 from yoto_core.explore.embedding import CLASS_COLUMNS, Maps
 from yoto_core.explore.profiles import Profiles
 from yoto_core.files import read_json, reading, write_json, write_text, write_whole
+from yoto_core.tables import csv_text, read_csv
 
 MAPS_FILE = "maps.json"
 _TABLES = ("candidates", "genes", "classes", "replacements")
@@ -21,7 +22,7 @@ _TEXT |= {"best_task": str, "best_class": str, "families": str}
 def save_profiles(folder: Path, profiles: Profiles) -> None:
     """Write what is known of the panel's genes."""
     for name in _TABLES:
-        write_text(folder / f"{name}.csv", getattr(profiles, name).to_csv(index=False))
+        write_text(folder / f"{name}.csv", csv_text(getattr(profiles, name)))
     _write_parquet(folder / "correlations.parquet", profiles.correlations)
 
 
@@ -30,7 +31,7 @@ def load_profiles(folder: Path) -> Profiles:
     tables = {}
     for name in _TABLES:
         with reading(f"{name}.csv"):
-            table = pd.read_csv(folder / f"{name}.csv", dtype=_TEXT, keep_default_na=False, na_values={})
+            table = read_csv(folder / f"{name}.csv", dtype=_TEXT, keep_default_na=False, na_values={})
             numbers = [column for column in table if column not in _TEXT]
             tables[name] = table.assign(**{column: pd.to_numeric(table[column]) for column in numbers})
     with reading("correlations.parquet"):
@@ -41,7 +42,7 @@ def load_profiles(folder: Path) -> Profiles:
 def load_candidates(folder: Path) -> pd.DataFrame:
     """The genes that the panel was chosen from: gene, gene_id."""
     with reading("candidates.csv"):
-        return pd.read_csv(folder / "candidates.csv", dtype=str, keep_default_na=False)
+        return read_csv(folder / "candidates.csv", dtype=str, keep_default_na=False)
 
 
 def save_maps(folder: Path, maps: Maps) -> None:

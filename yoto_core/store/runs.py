@@ -29,6 +29,7 @@ from yoto_core.store import labels
 from yoto_core.store.folders import create_folder
 from yoto_core.store.labels import Label, read_label
 from yoto_core.store.status import queued
+from yoto_core.tables import csv_text, read_csv
 
 SCHEMA = 3
 # Settings of schema 1 that turned out to gain nothing, and are gone.
@@ -99,8 +100,8 @@ def read_history(folder: Path) -> pd.DataFrame:
 
 def save_panel(folder: Path, run: Run) -> None:
     """Write panel, model, history and what is known of the data."""
-    write_text(folder / "panel.csv", run.panel_table.to_csv(index=False))
-    write_text(folder / "history.csv", run.history.to_csv(index=False))
+    write_text(folder / "panel.csv", csv_text(run.panel_table))
+    write_text(folder / "history.csv", csv_text(run.history))
     write_whole(folder / "model.safetensors", lambda part: part.write_bytes(save(run.model.tensors)))
     write_json(
         folder / "model.json",
@@ -108,20 +109,20 @@ def save_panel(folder: Path, run: Run) -> None:
     )
     if run.reference is not None:
         write_json(folder / "reference.json", {"schema": SCHEMA, **run.reference.to_dict()})
-    write_text(folder / "losses.csv", run.losses.to_csv(index=False))
+    write_text(folder / "losses.csv", csv_text(run.losses))
     write_json(folder / "data.json", {**read_json(folder / "data.json"), **run.summary})
 
 
 def save_stability(folder: Path, run: Run) -> None:
     """Write the stability of a run that has one, and the panel's table with it."""
     write_json(folder / STABILITY, {"schema": SCHEMA, **run.stability.to_dict()})
-    write_text(folder / "panel.csv", run.panel_table.to_csv(index=False))
+    write_text(folder / "panel.csv", csv_text(run.panel_table))
 
 
 def save_evaluation(folder: Path, run: Run) -> None:
     """Write the scores and the held-out predictions."""
     scores = run.evaluation
-    write_text(folder / "sizes.csv", scores.sizes.to_csv(index=False))
+    write_text(folder / "sizes.csv", csv_text(scores.sizes))
     write_whole(folder / "predictions.parquet", lambda part: scores.predictions.to_parquet(part, index=False))
     write_json(
         folder / "metrics.json",
@@ -155,7 +156,7 @@ def load_run(path: str | Path) -> Run:
     with reading("data.json"):
         summary["candidate_genes"], summary["split"]["test"]  # what the panel added to it
     with reading("panel.csv"):
-        table = pd.read_csv(folder / "panel.csv", dtype=str, keep_default_na=False)
+        table = read_csv(folder / "panel.csv", dtype=str, keep_default_na=False)
         panel = Panel(
             genes=tuple(table["gene"]),
             gene_ids=tuple(table["gene_id"]),
@@ -244,7 +245,7 @@ def _losses(folder: Path) -> pd.DataFrame:
     if not (folder / "losses.csv").exists():  # a run of an older version
         return pd.DataFrame(columns=list(LOSS_COLUMNS))
     with reading("losses.csv"):
-        table = pd.read_csv(
+        table = read_csv(
             folder / "losses.csv",
             dtype={"gene": str, "task": str, "class": str, "needed": bool},
             keep_default_na=False,
@@ -259,7 +260,7 @@ def _evaluation(folder: Path, metrics: dict[str, object], groups: int) -> Evalua
     with reading("predictions.parquet"):
         predictions = pd.read_parquet(folder / "predictions.parquet")
     with reading("sizes.csv"):
-        sizes = pd.read_csv(folder / "sizes.csv", dtype={"task": str})
+        sizes = read_csv(folder / "sizes.csv", dtype={"task": str})
         sizes = _comparable(sizes, groups) if old else sizes
         sizes[["part", "size", "task", "method", "judge", "metric", "value", "low", "high"]]  # what the curves need
     with reading("metrics.json"):

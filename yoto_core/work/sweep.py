@@ -19,6 +19,7 @@ from yoto_core.store import runs
 from yoto_core.store.folders import run_folder
 from yoto_core.store.history import Row, history_row
 from yoto_core.store.labels import Label
+from yoto_core.tables import read_csv
 from yoto_core.work import jobs, queue
 
 MOST = 100  # runs of one sweep
@@ -165,7 +166,7 @@ def _own_curve(folder: Path) -> pd.DataFrame:
     """Held-out scores of YOTO's own model at every size; empty where the run has none."""
     try:
         with reading("sizes.csv"):
-            sizes = pd.read_csv(folder / "sizes.csv")
+            sizes = read_csv(folder / "sizes.csv")
             return sizes[(sizes["part"] == "held-out") & sizes["judge"].isin(["own", "yoto"])]
     except RunError:
         return pd.DataFrame()
