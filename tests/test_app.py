@@ -577,3 +577,10 @@ def test_repeats_of_a_comparison_say_what_they_vary():
     input_labelled(at, "Repeats").set_value(1)
     assert not [choice for choice in fine(at.run()).radio if choice.label == "Repeats vary"]
     assert "1 training, one after the other" not in words(at.caption)
+
+
+def test_the_start_says_what_leaves_the_machine_and_on_which_click():
+    (said,) = [caption.value for caption in app().caption if "machine" in caption.value]
+    assert said.endswith(
+        "Everything happens on this machine. One button asks another host: on the Enrichment page you may send gene names to Enrichr."
+    )

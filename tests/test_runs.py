@@ -1,5 +1,6 @@
 """A run folder is whole or not there, reads back equal, and a damaged or newer one is refused in one sentence."""
 
+import csv
 import errno
 import json
 import math
@@ -15,12 +16,15 @@ import torch
 from tests.conftest import make_toy
 from tests.shared_runs import TYPE, config_for, fill_the_disk, finished, save
 from yoto_core import files, pipeline, report
-from yoto_core.config import RunConfig
+from yoto_core.config import GenesConfig, RunConfig
+from yoto_core.data.reading import read_dataset
 from yoto_core.errors import RunError, YotoError
 from yoto_core.evaluation.stability import Stability
+from yoto_core.explore.profiles import profile
 from yoto_core.files import read_json, write_json, write_text
+from yoto_core.progress import silent
 from yoto_core.scores.methods import headline_rows
-from yoto_core.store import folders, runs
+from yoto_core.store import exploration, folders, runs
 from yoto_core.store.card import model_card
 from yoto_core.store.folders import create_folder, run_folder, runs_folder
 from yoto_core.store.history import history
@@ -400,3 +404,41 @@ def test_a_model_file_of_schema_1_still_labels_cells():
 def test_the_card_of_a_run_with_few_held_out_donors_gives_no_interval():
     card = model_card(load_model(SAVED / "schema_2"))
     assert r"| cell\_type | macro\_f1 | 0.693 | none below 5 groups | 52 of 1 group |" in card
+
+
+ODD_NAMES = ("=1+1", "-x", "+y", "@z", "'=q", "'plain'", "a\rb", "c\r\nd", "e\nf", "NA", "None", '"', ",", " g ", "\tt")
+
+
+def test_a_run_whose_names_are_formulas_line_breaks_or_words_for_nothing_comes_back_as_it_was(tmp_path):
+    toy = make_toy()
+    toy.var_names = [*ODD_NAMES, *toy.var_names[len(ODD_NAMES) :]]
+    toy.obs["cell_type"] = (
+        toy.obs["cell_type"].map({"B": "=B", "Mono": "a\rb", "NK": "-NK", "T": "'T'"}).astype("category")
+    )
+    toy.write_h5ad(tmp_path / "odd.h5ad")
+    data = read_dataset(tmp_path / "odd.h5ad")
+    config = replace(config_for(TYPE, panel_size=8), genes=GenesConfig(include=("=1+1", "-x", "a\rb", "NA", "'=q")))
+    found = pipeline.choose_panel(data, config)
+    folder = runs.create_run(config, data_path=tmp_path / "odd.h5ad", data_name="odd", data_digest=data.digest)
+    run = pipeline.explained(found).run
+    evaluation = pipeline.compare(found, on_progress=silent, should_stop=lambda: False)
+    run = replace(run, evaluation=evaluation)
+    runs.save_panel(folder, run)
+    runs.save_evaluation(folder, run)
+    profiles = profile(found.problem, found.order)
+    exploration.save_profiles(folder, profiles)
+    back = runs.load_run(folder)
+    assert back.panel == run.panel
+    assert {"=1+1", "-x", "a\rb", "NA", "'=q"} <= set(back.panel.genes)
+    assert list(back.panel_table["gene"]) == list(run.panel_table["gene"])
+    assert list(back.losses["class"]) == list(run.losses["class"])
+    assert list(back.losses["gene"]) == list(run.losses["gene"])
+    assert list(back.evaluation.sizes["task"]) == list(evaluation.sizes["task"])
+    read = exploration.load_profiles(folder)
+    for name in ("candidates", "genes", "replacements"):
+        assert list(getattr(read, name)["gene"]) == list(getattr(profiles, name)["gene"])
+    assert list(read.classes["class"]) == list(profiles.classes["class"])
+    for path in folder.glob("*.csv"):
+        with path.open(encoding="utf-8", newline="") as file:
+            cells = [cell for row in csv.reader(file) for cell in row]
+        assert not [cell for cell in cells if cell.startswith(("=", "@", "+", "\t", "\r")) or cell in ("-x", "-NK")]

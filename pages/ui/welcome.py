@@ -32,4 +32,6 @@ def show() -> None:
         with column.container(border=True, height="stretch"):
             st.markdown(f"{icon} **{title}**")
             st.caption(text)
-    st.caption(":material/lock: Everything happens on this machine: the app makes no request to any other host.")
+    st.caption(
+        ":material/lock: Everything happens on this machine. One button asks another host: on the Enrichment page you may send gene names to Enrichr."
+    )

@@ -8,6 +8,7 @@ HDF5 can also declare far more than it stores: fill values, compressed zeros, an
 file. What is read whole is therefore added up first, and held against the size of the file and the memory that is free.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -34,7 +35,6 @@ SAVE_AGAIN = "Save it again with adata.write_h5ad(...) and load the new file."
 FOREIGN_FILTER = re.compile(r"required filter .* is not registered|can't open directory .*plugin")  # HDF5's words
 LIBRARY_ERRORS = (
     MemoryError, OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, ArithmeticError, AssertionError,
-    NotImplementedError,
 )  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def refuse_a_matrix_it_cannot_hold(values: h5py.Dataset, name: str) -> None:
     if _declared(values) > held.most:
         raise held.too_much(values, f"{' × '.join(f'{length:,}' for length in values.shape)} values")
     if values.chunks:  # is unpacked as one, however little of it is asked for
-        reckon(values.dtype.itemsize * _product(values.chunks), f"{values.name.strip('/')} of {name}")
+        reckon(values.dtype.itemsize * math.prod(values.chunks), f"{values.name.strip('/')} of {name}")
 
 
 class _Held:
@@ -162,7 +162,7 @@ class _Held:
         """Its attributes; those that are lists of texts are read at once, and counted for the longest there may be."""
         for number in range(h5py.h5a.get_num_attrs(part.id)):
             attribute = h5py.h5a.open(part.id, index=number)
-            count = _product(attribute.shape or ())
+            count = math.prod(attribute.shape or ())
             texts = count > 1 and attribute.get_type().get_class() in (h5t.STRING, h5t.VLEN)
             if texts and count * self.size > SMALL:
                 reckon(count * self.longest, self.name)
@@ -265,18 +265,11 @@ def _address(of: h5g.GroupID | h5d.DatasetID) -> int:
 
 
 def _count(dataset: h5py.Dataset) -> int:
-    return 0 if dataset.shape is None else _product(dataset.shape)
+    return 0 if dataset.shape is None else math.prod(dataset.shape)
 
 
 def _declared(dataset: h5py.Dataset) -> int:
     return dataset.dtype.itemsize * _count(dataset)
-
-
-def _product(lengths: tuple[int, ...]) -> int:
-    found = 1
-    for length in lengths:
-        found *= int(length)  # of Python: it does not overflow
-    return found
 
 
 def _largest_collection(path: Path) -> int:
