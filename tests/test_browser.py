@@ -47,7 +47,6 @@ PROJECT = Path(__file__).resolve().parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PAGES = {step.path: step.title for step in nav.STEPS}
 LONG = 3 * PATIENCE * 1000  # milliseconds, for what has to be computed, also on a busy machine
-SOON = 30_000
 pytestmark = pytest.mark.browser
 
 
@@ -127,7 +126,7 @@ def context(browser):
     asked = []
     profile = browser.new_context(viewport={"width": 1400, "height": 1000}, accept_downloads=True)
     profile.on("request", lambda request: asked.append(request.url))
-    profile.set_default_timeout(SOON)
+    profile.set_default_timeout(LONG)
     yield profile
     profile.close()
     hosts = {urlsplit(url).hostname for url in asked if not url.startswith(("data:", "blob:"))}
@@ -375,7 +374,7 @@ def test_a_browser_knows_its_runs_after_a_refresh_and_nobody_elses(browser, cont
         page = visit(opened(context), f"{shared.url}/runs")  # another tab
         page.get_by_role("heading", name="History").wait_for()
         stranger = browser.new_context()
-        stranger.set_default_timeout(SOON)
+        stranger.set_default_timeout(LONG)
         other = visit(opened(stranger), f"{shared.url}/runs")
         other.get_by_text("There are no runs yet.").wait_for()
         stranger.close()
@@ -527,7 +526,7 @@ def test_a_lasso_tells_the_classes_inside_and_stays_when_the_colours_change(side
 
 def test_the_page_works_on_a_narrow_screen_and_in_the_dark(browser, server):
     context = browser.new_context(viewport={"width": 420, "height": 800}, color_scheme="dark")
-    context.set_default_timeout(SOON)
+    context.set_default_timeout(LONG)
     page = visit(opened(context), f"{server.url}/design?data=demo")
     page.get_by_role("button", name="Train this panel").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 420
