@@ -276,6 +276,38 @@ def test_one_long_text_for_every_cell_is_refused(path):
         read_dataset(path)
 
 
+def with_collections(path, change):
+    """The same file with every collection of texts changed: `change` gets the bytes from its first text on."""
+    content, at = bytearray(path.read_bytes()), 0
+    while (at := content.find(b"GCOL", at)) >= 0:
+        content[at + 16 : at + 32] = change(content[at + 16 : at + 32])
+        at += 4
+    path.write_bytes(content)
+
+
+def test_texts_that_hdf5_would_look_for_without_end_are_refused(path):
+    with_collections(path, lambda first: bytes(16))  # free space of no length
+    said = r"^cells\.h5ad is cut short or damaged \(texts lie in a collection that does not end\)\."
+    with pytest.raises(DataError, match=said):
+        read_dataset(path)
+    with pytest.raises(DataError, match=said), open_cells(path):
+        pass
+
+
+def test_collections_of_texts_that_lie_in_one_another_are_refused_after_one_look(path):
+    with path.open("ab") as file:
+        file.write((hdf5.HEAP + (1 << 40).to_bytes(8, "little") + bytes([1, 0, 0, 0, 0, 0, 0, 0]) + bytes(8)) * 1_000)
+    with pytest.raises(DataError, match=r"^cells\.h5ad is cut short or damaged \(collections of texts overlap\)\."):
+        read_dataset(path)
+
+
+def test_a_changed_file_is_looked_through_again(path):
+    read_dataset(path)
+    with_collections(path, lambda first: bytes(16))
+    with pytest.raises(DataError, match="does not end"):
+        read_dataset(path)
+
+
 def test_a_list_of_columns_may_name_each_once(path):
     with h5py.File(path, "r+") as file:
         file["obs"].attrs["column-order"] = np.array(["age", "donor", "age"], dtype=h5py.string_dtype())

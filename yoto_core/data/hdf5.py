@@ -10,10 +10,13 @@ file. What is read whole is therefore added up first, and held against the size 
 
 import math
 import re
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 from h5py import h5d, h5g, h5o, h5r, h5t
@@ -30,7 +33,8 @@ SMALL = 1 << 26  # bytes that any file may declare, however small it is
 BLOCK = 1 << 28  # bytes of texts that are looked at together …
 MANY = 100  # … in at most so many blocks where it is not known how long a text may be
 TEXT = 64  # bytes of a short text as Python holds it, with its place in a column
-HEAP = b"GCOL\x01"  # every collection of texts in a file begins so, and its size follows after three more bytes
+HEAP = b"GCOL\x01\0\0\0"  # every collection of texts in a file begins so, and its size follows in eight bytes
+ENTRY = struct.Struct("<HHIQ")  # of a collection: its number, how often it is used, nothing, the bytes of its text
 SAVE_AGAIN = "Save it again with adata.write_h5ad(...) and load the new file."
 FOREIGN_FILTER = re.compile(r"required filter .* is not registered|can't open directory .*plugin")  # HDF5's words
 LIBRARY_ERRORS = (
@@ -69,6 +73,7 @@ def opened(path: Path, name: str, *, writing: bool = False) -> Iterator[h5py.Fil
     with mended(name):
         if not h5py.is_hdf5(path):
             raise DataError(f"{name} is not an .h5ad file.", hint="Save the data with adata.write_h5ad(...).")
+        _longest_text(path)
         file = h5py.File(path, "r+" if writing else "r")
     with file:
         with mended(name):
@@ -145,7 +150,7 @@ class _Held:
         self.path, self.name = Path(file.filename), name
         self.size = self.path.stat().st_size
         self.most = SMALL + MOST_PACKED * self.size
-        self.declared = self.needed = self._longest = 0
+        self.declared = self.needed = 0
 
     def add(self, dataset: h5py.Dataset) -> None:
         """One dataset that is read whole, into pandas: its values and copies of them."""
@@ -165,14 +170,7 @@ class _Held:
             count = math.prod(attribute.shape or ())
             texts = count > 1 and attribute.get_type().get_class() in (h5t.STRING, h5t.VLEN)
             if texts and count * self.size > SMALL:
-                reckon(count * self.longest, self.name)
-
-    @property
-    def longest(self) -> int:
-        """No text of the file is longer: texts lie in collections, and these tell their sizes."""
-        if not self._longest:
-            self._longest = max(1, min(self.size, _largest_collection(self.path)))
-        return self._longest
+                reckon(count * _longest_text(self.path), self.name)
 
     def too_much(self, dataset: h5py.Dataset, what: str) -> DataError:
         """The refusal of what the file cannot hold."""
@@ -186,7 +184,7 @@ class _Held:
         count, total = _count(dataset), 0
         step = max(1, BLOCK // self.size)
         if count > MANY * step:
-            step = max(1, BLOCK // self.longest)
+            step = max(1, BLOCK // _longest_text(self.path))
         flat = dataset.shape == (count,)
         for start in range(0, count if flat else 0, step):
             total += sum(map(len, dataset[start : start + step]))
@@ -272,13 +270,47 @@ def _declared(dataset: h5py.Dataset) -> int:
     return dataset.dtype.itemsize * _count(dataset)
 
 
-def _largest_collection(path: Path) -> int:
-    """The size (bytes) of the largest collection of texts that a file may hold, from its bytes."""
-    largest, rest, step = 0, b"", 1 << 24
+def _longest_text(path: Path) -> int:
+    """No text of this file has more bytes: texts lie in collections, and these tell their sizes.
+
+    HDF5 walks through a collection from text to text, and for ever where one is said to take no place at all (HDF5 File Format
+    Specification 3.0, section III.E): a file that holds such a collection must not be asked for a text (ValueError).
+    """
+    stat = path.stat()
+    return _scan(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _scan(path: Path, _inode: int, size: int, _changed: int) -> int:
+    longest, left = 1, size
     with path.open("rb") as file:
-        while block := file.read(step):
-            block, at = rest + block, 0
-            while (at := block.find(HEAP, at)) >= 0 and at + 16 <= len(block):
-                largest, at = max(largest, int.from_bytes(block[at + 8 : at + 16], "little")), at + 1
-            rest = block[-15:]
-    return largest
+        for start in _collections(file):
+            file.seek(start + len(HEAP))
+            stated = min(int.from_bytes(file.read(8), "little"), size - start)
+            longest, left = max(longest, stated), left - stated
+            if left < 0:
+                raise ValueError("collections of texts overlap")
+            _see_that_it_ends(file, start + len(HEAP) + 8, start + stated)
+    return longest
+
+
+def _collections(file: BinaryIO) -> Iterator[int]:
+    """Where collections of texts begin; others may move the place in the file meanwhile."""
+    at, step, overlap = 0, 1 << 24, len(HEAP) - 1
+    while True:
+        file.seek(at)
+        block = file.read(step)
+        yield from (at + found.start() for found in re.finditer(re.escape(HEAP), block))
+        if len(block) < step:
+            return
+        at += step - overlap
+
+
+def _see_that_it_ends(file: BinaryIO, at: int, end: int) -> None:
+    while at + ENTRY.size <= end:
+        file.seek(at)
+        number, _, _, length = ENTRY.unpack(file.read(ENTRY.size))
+        step = ENTRY.size + -(-length // 8) * 8 if number else length
+        if not step:
+            raise ValueError("texts lie in a collection that does not end")
+        at += step
