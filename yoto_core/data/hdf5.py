@@ -11,7 +11,6 @@ file. What is read whole is therefore added up first, and held against the size 
 import math
 import re
 import struct
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -42,23 +41,24 @@ LIBRARY_ERRORS = (
 )  # fmt: skip
 
 
-def damaged(name: str, error: BaseException) -> YotoError:
-    """The sentence for a file that cannot be read: the machine is the reason, or a filter, or else its bytes."""
+def damaged(name: str, error: BaseException, where: str = "") -> YotoError:
+    """The sentence for a file that cannot be read: the machine is the reason, or a filter, or else its bytes, at that place."""
     if limit := limit_of(error, name):
         return limit
     reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    reason = f"{where}: {reason}" if where else reason
     if FOREIGN_FILTER.search(reason):
         return DataError(f"{name} is compressed in a way that cannot be read here ({reason}).", hint=SAVE_AGAIN)
     return DataError(f"{name} is cut short or damaged ({reason}).", hint="Copy or save the file again.")
 
 
 @contextmanager
-def mended(name: str) -> Iterator[None]:
+def mended(name: str, where: str = "") -> Iterator[None]:
     """Turn what the libraries say of broken bytes into one sentence."""
     try:
         yield
     except LIBRARY_ERRORS as error:
-        raise damaged(name, error) from error
+        raise damaged(name, error, where) from error
 
 
 @contextmanager
@@ -116,22 +116,29 @@ def refuse_what_lies_outside(file: h5py.File, name: str) -> None:
             raise _reaches_out(name, here, "a reference to what is not in the file's tree")
 
 
-def refuse_more_than_it_holds(file: h5py.File, paths: list[str], name: str) -> None:
-    """Add up what reading these parts would take, every part as often as it is named, before any of it is read.
+def refuse_long_attributes(part: h5py.Group | h5py.Dataset, name: str) -> None:
+    """Refuse (MachineError) lists of texts among its attributes, which are read at once, where the longest there may be do not fit."""
+    path = Path(part.file.filename)
+    for number in range(h5py.h5a.get_num_attrs(part.id)):
+        attribute = h5py.h5a.open(part.id, index=number)
+        count = math.prod(attribute.shape or ())
+        texts = count > 1 and attribute.get_type().get_class() in (h5t.STRING, h5t.VLEN)
+        if texts and count * path.stat().st_size > SMALL:
+            reckon(count * _longest_text(path), name)
+
+
+def refuse_more_than_it_holds(datasets: list[h5py.Dataset], name: str) -> None:
+    """Add up what reading these would take, each as often as it is named, before any of it is read.
 
     Raises:
         DataError: They declare more than a file of this size can hold.
         MachineError: They need more memory than is free.
     """
-    held = _Held(file, name)
-    for path in paths:
-        for part in _parts(file[path], path, name):
-            held.add_attributes(part)
-            if isinstance(part, h5py.Dataset):
-                held.add(part)
-            else:
-                _refuse_odd_order(part)
-    reckon(held.needed, name)
+    if datasets:
+        held = _Held(datasets[0].file, name)
+        for dataset in datasets:
+            held.add(dataset)
+        reckon(held.needed, name)
 
 
 def refuse_a_matrix_it_cannot_hold(values: h5py.Dataset, name: str) -> None:
@@ -163,15 +170,6 @@ class _Held:
         else:
             self.needed += declared * (5 if dataset.dtype.kind == "S" else 3)
 
-    def add_attributes(self, part: h5py.Group | h5py.Dataset) -> None:
-        """Its attributes; those that are lists of texts are read at once, and counted for the longest there may be."""
-        for number in range(h5py.h5a.get_num_attrs(part.id)):
-            attribute = h5py.h5a.open(part.id, index=number)
-            count = math.prod(attribute.shape or ())
-            texts = count > 1 and attribute.get_type().get_class() in (h5t.STRING, h5t.VLEN)
-            if texts and count * self.size > SMALL:
-                reckon(count * _longest_text(self.path), self.name)
-
     def too_much(self, dataset: h5py.Dataset, what: str) -> DataError:
         """The refusal of what the file cannot hold."""
         return DataError(
@@ -193,43 +191,6 @@ class _Held:
         if total > self.size or (count and not flat):  # each text is stored by itself, and is not packed
             raise self.too_much(dataset, "texts longer than all that is stored")
         return total
-
-
-def _refuse_odd_order(group: h5py.Group) -> None:
-    """Refuse a table whose list of columns is no list, or names one twice: it would be read as often as it is named."""
-    order = group.attrs.get("column-order")
-    if order is None:
-        return
-    table = group.name.strip("/")
-    if getattr(order, "ndim", 0) != 1 or len(order) > len(group):
-        raise DataError(f"{table} has no list of its columns that fits them.", hint=SAVE_AGAIN)
-    names = [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in order]
-    twice = next((text for text, times in Counter(names).items() if times > 1), None)
-    if twice is not None:
-        raise DataError(
-            f"The {table} column “{twice}” occurs more than once.", hint="Rename or drop one and save again."
-        )
-
-
-def _parts(element: h5py.Group | h5py.Dataset, path: str, name: str) -> Iterator[h5py.Dataset | h5py.Group]:
-    """Every group and dataset that reading an element reads, as often as it is named."""
-    waiting, number = [(element, 0)], 0
-    while waiting:
-        part, depth = waiting.pop()
-        number += 1
-        if number > MOST_OBJECTS or depth > DEEPEST:  # links that lead round in circles
-            raise DataError(f"{path} of {name} holds itself, or too much.", hint=SAVE_AGAIN)
-        if isinstance(part, h5py.Group):
-            yield part
-            waiting += [(part[link], depth + 1) for link in part]
-        elif isinstance(part, h5py.Dataset):
-            yield part
-            waiting += [(part.file[reference], depth + 1) for reference in _references(part)]
-
-
-def _references(dataset: h5py.Dataset) -> list[h5py.Reference]:
-    """Where the older form of a categorical column has its categories."""
-    return [dataset.attrs["categories"]] if _categories_of(dataset.id) else []
 
 
 def _categories_of(dataset: h5d.DatasetID) -> list[int]:
