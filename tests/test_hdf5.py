@@ -179,7 +179,12 @@ def test_links_in_circles_end(path):
     assert read_dataset(path).n_cells == CELLS
     with h5py.File(path, "r+") as file:
         file["obs/round"] = file["obs"]
-    with pytest.raises(DataError, match=r"obs of cells\.h5ad holds itself, or too much\."):
+    assert read_dataset(path).n_cells == CELLS
+    with h5py.File(path, "r+") as file:
+        file["obs"].attrs["column-order"] = ["age", "round"]
+    with pytest.raises(
+        DataError, match=r"obs column “round” of cells\.h5ad is no list of labels but stored as “dataframe”"
+    ):
         read_dataset(path)
 
 
@@ -226,13 +231,16 @@ def wide_and_empty(file):
 
 
 def column_of_fill_values(file):
+    """A column that was never written, and an index that is that column too."""
     del file["obs/age"]
     file.create_dataset("obs/age", shape=(300_000_000,), dtype="f8", fillvalue=1.0, chunks=(1_000_000,))
+    file["obs"].attrs.update({"column-order": ["age"], "_index": "age"})
 
 
 def index_of_fill_values(file):
     del file["obs/_index"]
     file.create_dataset("obs/_index", shape=(30_000_000,), dtype="S20", fillvalue=b"cell", chunks=(100_000,))
+    file["obs"].attrs["column-order"] = np.array([], dtype=h5py.string_dtype())
 
 
 def values_never_written(file):
@@ -272,7 +280,40 @@ def share_one_text(file, place, *, text, times):
 def test_one_long_text_for_every_cell_is_refused(path):
     with h5py.File(path, "r+") as file:
         share_one_text(file, "obs/donor", text="x" * 50_000, times=1 << 16)
+        file["obs"].attrs.update({"column-order": ["donor"], "_index": "donor"})
     with pytest.raises(DataError, match=r"cells\.h5ad declares texts longer than all that is stored at obs/donor"):
+        read_dataset(path)
+
+
+def with_collections(path, change):
+    """The same file with every collection of texts changed: `change` gets the bytes from its first text on."""
+    content, at = bytearray(path.read_bytes()), 0
+    while (at := content.find(b"GCOL", at)) >= 0:
+        content[at + 16 : at + 32] = change(content[at + 16 : at + 32])
+        at += 4
+    path.write_bytes(content)
+
+
+def test_texts_that_hdf5_would_look_for_without_end_are_refused(path):
+    with_collections(path, lambda first: bytes(16))  # free space of no length
+    said = r"^cells\.h5ad is cut short or damaged \(texts lie in a collection that does not end\)\."
+    with pytest.raises(DataError, match=said):
+        read_dataset(path)
+    with pytest.raises(DataError, match=said), open_cells(path):
+        pass
+
+
+def test_collections_of_texts_that_lie_in_one_another_are_refused_after_one_look(path):
+    with path.open("ab") as file:
+        file.write((hdf5.HEAP + (1 << 40).to_bytes(8, "little") + bytes([1, 0, 0, 0, 0, 0, 0, 0]) + bytes(8)) * 1_000)
+    with pytest.raises(DataError, match=r"^cells\.h5ad is cut short or damaged \(collections of texts overlap\)\."):
+        read_dataset(path)
+
+
+def test_a_changed_file_is_looked_through_again(path):
+    read_dataset(path)
+    with_collections(path, lambda first: bytes(16))
+    with pytest.raises(DataError, match="does not end"):
         read_dataset(path)
 
 
@@ -283,7 +324,7 @@ def test_a_list_of_columns_may_name_each_once(path):
         read_dataset(path)
     with h5py.File(path, "r+") as file:
         file["obs"].attrs["column-order"] = np.array(["age"] * 2_000, dtype=h5py.string_dtype())
-    with pytest.raises(DataError, match=r"obs has no list of its columns that fits them\."):
+    with pytest.raises(DataError, match=r"The obs column “age” occurs more than once\. Rename or drop one"):
         read_dataset(path)
 
 

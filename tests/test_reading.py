@@ -350,7 +350,7 @@ def a_loom_file(file):
         (nothing, r"it has no obs or var\. Save it again with adata\.write_h5ad"),
         (only_x, r"bad\.h5ad is HDF5 but not an \.h5ad: it has no obs or var\. Save it again"),
         (a_loom_file, r"bad\.h5ad is HDF5 but not an \.h5ad"),
-        (groups_that_are_no_tables, r"bad\.h5ad is HDF5 but not an \.h5ad: its obs or var is no table\. Save it again"),
+        (groups_that_are_no_tables, r"bad\.h5ad is HDF5 but not an \.h5ad: its obs is no table\. Save it again"),
         (tables_of_an_old_anndata, r"bad\.h5ad was written by an anndata older than 0\.7\. Save it again with adata\."),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

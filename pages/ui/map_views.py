@@ -214,7 +214,8 @@ def _places(maps: Maps, name: str) -> np.ndarray:
     """(mapped cells, 2) on one of our maps, or on an embedding of the file."""
     if name in (ALL, PANEL):
         return maps.cells[[f"{name[1:]}_x", f"{name[1:]}_y"]].to_numpy()
-    return stored.read_embedding(state.dataset_path(), name)[maps.cells["cell_index"]]
+    with messages.errors_shown():
+        return stored.read_embedding(state.dataset_path(), name)[maps.cells["cell_index"]]
 
 
 def _embeddings(run: Run) -> tuple[str, ...]:

@@ -121,21 +121,31 @@ def _describe(name: str, values: pd.Series) -> Column:
 
 def _task_reason(values: pd.Series, kind: TaskKind, levels: int, smallest: int) -> str:
     if kind == "regression":
-        taken = f"numbers from {values.min():g} to {values.max():g}, taken as a number"
+        taken = f"numbers {_span(values, 'from')}, taken as a number"
         other = "; choose classification on the Design page to predict them as classes"
         return f"{levels} {taken}{other}" if levels <= MAX_CLASSES else taken
     reason = f"{levels} classes, the smallest with {smallest:,} cell{'s' if smallest != 1 else ''}"
     if levels < 3 or not _is_number(values):
         return reason
-    taken = f"numbers {values.min():g} to {values.max():g}, taken as classes"
+    taken = f"numbers {_span(values)}, taken as classes"
     return f"{reason}: {taken}; choose regression on the Design page to predict a number"
+
+
+def _span(values: pd.Series, first: str = "") -> str:
+    """The least and the greatest of a column of numbers, infinite ones apart."""
+    numbers = _numbers(values)
+    return f"{first} {numbers.min():g} to {numbers.max():g}".strip() if numbers.size else "without end"
 
 
 def _profile(values: pd.Series, kind: TaskKind) -> tuple[int, ...]:
     if kind == "classification":
         counts = values.value_counts().head(BINS)
         return tuple(int(count) for count in counts if count > 0)
-    return tuple(int(count) for count in np.histogram(_numbers(values), BINS)[0])
+    numbers = _numbers(values) / 2  # so that the distance of the two farthest is a number too
+    try:
+        return tuple(int(count) for count in np.histogram(numbers, BINS)[0])
+    except ValueError:  # too near one another for as many bins
+        return (len(numbers),)
 
 
 def values_to_paint(column: pd.Series) -> pd.Series:

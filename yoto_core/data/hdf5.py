@@ -10,10 +10,12 @@ file. What is read whole is therefore added up first, and held against the size 
 
 import math
 import re
-from collections import Counter
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 from h5py import h5d, h5g, h5o, h5r, h5t
@@ -30,7 +32,8 @@ SMALL = 1 << 26  # bytes that any file may declare, however small it is
 BLOCK = 1 << 28  # bytes of texts that are looked at together …
 MANY = 100  # … in at most so many blocks where it is not known how long a text may be
 TEXT = 64  # bytes of a short text as Python holds it, with its place in a column
-HEAP = b"GCOL\x01"  # every collection of texts in a file begins so, and its size follows after three more bytes
+HEAP = b"GCOL\x01\0\0\0"  # every collection of texts in a file begins so, and its size follows in eight bytes
+ENTRY = struct.Struct("<HHIQ")  # of a collection: its number, how often it is used, nothing, the bytes of its text
 SAVE_AGAIN = "Save it again with adata.write_h5ad(...) and load the new file."
 FOREIGN_FILTER = re.compile(r"required filter .* is not registered|can't open directory .*plugin")  # HDF5's words
 LIBRARY_ERRORS = (
@@ -38,23 +41,24 @@ LIBRARY_ERRORS = (
 )  # fmt: skip
 
 
-def damaged(name: str, error: BaseException) -> YotoError:
-    """The sentence for a file that cannot be read: the machine is the reason, or a filter, or else its bytes."""
+def damaged(name: str, error: BaseException, where: str = "") -> YotoError:
+    """The sentence for a file that cannot be read: the machine is the reason, or a filter, or else its bytes, at that place."""
     if limit := limit_of(error, name):
         return limit
     reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    reason = f"{where}: {reason}" if where else reason
     if FOREIGN_FILTER.search(reason):
         return DataError(f"{name} is compressed in a way that cannot be read here ({reason}).", hint=SAVE_AGAIN)
     return DataError(f"{name} is cut short or damaged ({reason}).", hint="Copy or save the file again.")
 
 
 @contextmanager
-def mended(name: str) -> Iterator[None]:
+def mended(name: str, where: str = "") -> Iterator[None]:
     """Turn what the libraries say of broken bytes into one sentence."""
     try:
         yield
     except LIBRARY_ERRORS as error:
-        raise damaged(name, error) from error
+        raise damaged(name, error, where) from error
 
 
 @contextmanager
@@ -69,6 +73,7 @@ def opened(path: Path, name: str, *, writing: bool = False) -> Iterator[h5py.Fil
     with mended(name):
         if not h5py.is_hdf5(path):
             raise DataError(f"{name} is not an .h5ad file.", hint="Save the data with adata.write_h5ad(...).")
+        _longest_text(path)
         file = h5py.File(path, "r+" if writing else "r")
     with file:
         with mended(name):
@@ -111,22 +116,29 @@ def refuse_what_lies_outside(file: h5py.File, name: str) -> None:
             raise _reaches_out(name, here, "a reference to what is not in the file's tree")
 
 
-def refuse_more_than_it_holds(file: h5py.File, paths: list[str], name: str) -> None:
-    """Add up what reading these parts would take, every part as often as it is named, before any of it is read.
+def refuse_long_attributes(part: h5py.Group | h5py.Dataset, name: str) -> None:
+    """Refuse (MachineError) lists of texts among its attributes, which are read at once, where the longest there may be do not fit."""
+    path = Path(part.file.filename)
+    for number in range(h5py.h5a.get_num_attrs(part.id)):
+        attribute = h5py.h5a.open(part.id, index=number)
+        count = math.prod(attribute.shape or ())
+        texts = count > 1 and attribute.get_type().get_class() in (h5t.STRING, h5t.VLEN)
+        if texts and count * path.stat().st_size > SMALL:
+            reckon(count * _longest_text(path), name)
+
+
+def refuse_more_than_it_holds(datasets: list[h5py.Dataset], name: str) -> None:
+    """Add up what reading these would take, each as often as it is named, before any of it is read.
 
     Raises:
         DataError: They declare more than a file of this size can hold.
         MachineError: They need more memory than is free.
     """
-    held = _Held(file, name)
-    for path in paths:
-        for part in _parts(file[path], path, name):
-            held.add_attributes(part)
-            if isinstance(part, h5py.Dataset):
-                held.add(part)
-            else:
-                _refuse_odd_order(part)
-    reckon(held.needed, name)
+    if datasets:
+        held = _Held(datasets[0].file, name)
+        for dataset in datasets:
+            held.add(dataset)
+        reckon(held.needed, name)
 
 
 def refuse_a_matrix_it_cannot_hold(values: h5py.Dataset, name: str) -> None:
@@ -145,7 +157,7 @@ class _Held:
         self.path, self.name = Path(file.filename), name
         self.size = self.path.stat().st_size
         self.most = SMALL + MOST_PACKED * self.size
-        self.declared = self.needed = self._longest = 0
+        self.declared = self.needed = 0
 
     def add(self, dataset: h5py.Dataset) -> None:
         """One dataset that is read whole, into pandas: its values and copies of them."""
@@ -157,22 +169,6 @@ class _Held:
             self.needed += _count(dataset) * TEXT + 2 * self._texts(dataset)
         else:
             self.needed += declared * (5 if dataset.dtype.kind == "S" else 3)
-
-    def add_attributes(self, part: h5py.Group | h5py.Dataset) -> None:
-        """Its attributes; those that are lists of texts are read at once, and counted for the longest there may be."""
-        for number in range(h5py.h5a.get_num_attrs(part.id)):
-            attribute = h5py.h5a.open(part.id, index=number)
-            count = math.prod(attribute.shape or ())
-            texts = count > 1 and attribute.get_type().get_class() in (h5t.STRING, h5t.VLEN)
-            if texts and count * self.size > SMALL:
-                reckon(count * self.longest, self.name)
-
-    @property
-    def longest(self) -> int:
-        """No text of the file is longer: texts lie in collections, and these tell their sizes."""
-        if not self._longest:
-            self._longest = max(1, min(self.size, _largest_collection(self.path)))
-        return self._longest
 
     def too_much(self, dataset: h5py.Dataset, what: str) -> DataError:
         """The refusal of what the file cannot hold."""
@@ -186,7 +182,7 @@ class _Held:
         count, total = _count(dataset), 0
         step = max(1, BLOCK // self.size)
         if count > MANY * step:
-            step = max(1, BLOCK // self.longest)
+            step = max(1, BLOCK // _longest_text(self.path))
         flat = dataset.shape == (count,)
         for start in range(0, count if flat else 0, step):
             total += sum(map(len, dataset[start : start + step]))
@@ -195,43 +191,6 @@ class _Held:
         if total > self.size or (count and not flat):  # each text is stored by itself, and is not packed
             raise self.too_much(dataset, "texts longer than all that is stored")
         return total
-
-
-def _refuse_odd_order(group: h5py.Group) -> None:
-    """Refuse a table whose list of columns is no list, or names one twice: it would be read as often as it is named."""
-    order = group.attrs.get("column-order")
-    if order is None:
-        return
-    table = group.name.strip("/")
-    if getattr(order, "ndim", 0) != 1 or len(order) > len(group):
-        raise DataError(f"{table} has no list of its columns that fits them.", hint=SAVE_AGAIN)
-    names = [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in order]
-    twice = next((text for text, times in Counter(names).items() if times > 1), None)
-    if twice is not None:
-        raise DataError(
-            f"The {table} column “{twice}” occurs more than once.", hint="Rename or drop one and save again."
-        )
-
-
-def _parts(element: h5py.Group | h5py.Dataset, path: str, name: str) -> Iterator[h5py.Dataset | h5py.Group]:
-    """Every group and dataset that reading an element reads, as often as it is named."""
-    waiting, number = [(element, 0)], 0
-    while waiting:
-        part, depth = waiting.pop()
-        number += 1
-        if number > MOST_OBJECTS or depth > DEEPEST:  # links that lead round in circles
-            raise DataError(f"{path} of {name} holds itself, or too much.", hint=SAVE_AGAIN)
-        if isinstance(part, h5py.Group):
-            yield part
-            waiting += [(part[link], depth + 1) for link in part]
-        elif isinstance(part, h5py.Dataset):
-            yield part
-            waiting += [(part.file[reference], depth + 1) for reference in _references(part)]
-
-
-def _references(dataset: h5py.Dataset) -> list[h5py.Reference]:
-    """Where the older form of a categorical column has its categories."""
-    return [dataset.attrs["categories"]] if _categories_of(dataset.id) else []
 
 
 def _categories_of(dataset: h5d.DatasetID) -> list[int]:
@@ -272,13 +231,47 @@ def _declared(dataset: h5py.Dataset) -> int:
     return dataset.dtype.itemsize * _count(dataset)
 
 
-def _largest_collection(path: Path) -> int:
-    """The size (bytes) of the largest collection of texts that a file may hold, from its bytes."""
-    largest, rest, step = 0, b"", 1 << 24
+def _longest_text(path: Path) -> int:
+    """No text of this file has more bytes: texts lie in collections, and these tell their sizes.
+
+    HDF5 walks through a collection from text to text, and for ever where one is said to take no place at all (HDF5 File Format
+    Specification 3.0, section III.E): a file that holds such a collection must not be asked for a text (ValueError).
+    """
+    stat = path.stat()
+    return _scan(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _scan(path: Path, _inode: int, size: int, _changed: int) -> int:
+    longest, left = 1, size
     with path.open("rb") as file:
-        while block := file.read(step):
-            block, at = rest + block, 0
-            while (at := block.find(HEAP, at)) >= 0 and at + 16 <= len(block):
-                largest, at = max(largest, int.from_bytes(block[at + 8 : at + 16], "little")), at + 1
-            rest = block[-15:]
-    return largest
+        for start in _collections(file):
+            file.seek(start + len(HEAP))
+            stated = min(int.from_bytes(file.read(8), "little"), size - start)
+            longest, left = max(longest, stated), left - stated
+            if left < 0:
+                raise ValueError("collections of texts overlap")
+            _see_that_it_ends(file, start + len(HEAP) + 8, start + stated)
+    return longest
+
+
+def _collections(file: BinaryIO) -> Iterator[int]:
+    """Where collections of texts begin; others may move the place in the file meanwhile."""
+    at, step, overlap = 0, 1 << 24, len(HEAP) - 1
+    while True:
+        file.seek(at)
+        block = file.read(step)
+        yield from (at + found.start() for found in re.finditer(re.escape(HEAP), block))
+        if len(block) < step:
+            return
+        at += step - overlap
+
+
+def _see_that_it_ends(file: BinaryIO, at: int, end: int) -> None:
+    while at + ENTRY.size <= end:
+        file.seek(at)
+        number, _, _, length = ENTRY.unpack(file.read(ENTRY.size))
+        step = ENTRY.size + -(-length // 8) * 8 if number else length
+        if not step:
+            raise ValueError("texts lie in a collection that does not end")
+        at += step

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from yoto_core.data.scales import COUNTS, TARGET_SUM, Scale, undo_log
+from yoto_core.data.scales import COUNTS, LARGEST, SMALLEST, TARGET_SUM, Scale, undo_log
 from yoto_core.data.whole_cells import Sample
 from yoto_core.errors import DataError
 
@@ -137,6 +137,8 @@ def _told(sample: Sample) -> Told:
     span = f"{values.size:,} sampled values from {low:.4g} to {high:.4g}"
     if low < 0:
         return "scaled", f"{span}: negative values, so the genes were centred", None, True
+    if high > LARGEST or low < SMALLEST:
+        return "unreadable", f"{span}: no measurement is that {'large' if high > LARGEST else 'small'}", None, True
     if low == high == 1:
         return "binary", f"{span}: all 1, which says whether a gene was seen and not how much", Scale(), True
     if _whole(values):

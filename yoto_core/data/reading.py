@@ -13,7 +13,6 @@ import anndata
 import h5py
 import numpy as np
 import pandas as pd
-from anndata.io import read_elem
 from scipy import sparse
 
 from yoto_core.data.genes import GeneNames, name_genes, unique_names
@@ -23,17 +22,15 @@ from yoto_core.data.hdf5 import (
     mended,
     opened,
     refuse_a_matrix_it_cannot_hold,
-    refuse_more_than_it_holds,
 )
 from yoto_core.data.layout import PARTS, stored_form, stored_shape, why_unreadable
 from yoto_core.data.matrices import MatrixKind, Verdict, choose, classify
-from yoto_core.data.scales import Scale
+from yoto_core.data.scales import LARGEST, SMALLEST, Scale
+from yoto_core.data.stored_tables import read_table
 from yoto_core.data.whole_cells import sample_cells
 from yoto_core.errors import DataError
 from yoto_core.memory import reckon
-from yoto_core.quiet import ignored
 
-TABLES = ("obs", "var", "raw/var")  # of a file, which are read whole
 MOST_LAYERS = 1_000
 DENSE_VALUES = 1 << 25  # of a dense matrix read at once: 128 MB
 
@@ -114,16 +111,13 @@ def h5ad_contents(file: h5py.File, *, matrix: str, name: str) -> Contents:
         raise DataError(f"{name} is HDF5 but not an .h5ad: it has no obs or var.", hint=SAVE_AGAIN)
     if not isinstance(file["obs"], h5py.Group):
         raise DataError(f"{name} was written by an anndata older than 0.7.", hint=SAVE_AGAIN)
-    refuse_more_than_it_holds(file, [path for path in TABLES if path in file], name)
-    obs, var = _read(file["obs"], name), _read(file["var"], name)
-    if not isinstance(obs, pd.DataFrame) or not isinstance(var, pd.DataFrame):
-        raise DataError(f"{name} is HDF5 but not an .h5ad: its obs or var is no table.", hint=SAVE_AGAIN)
+    obs, var = read_table(file, "obs", name), read_table(file, "var", name)
     layers = file.get("layers", {})
     if len(layers) > MOST_LAYERS:
         raise DataError(f"{name} holds {len(layers):,} layers.", hint=f"Save it with at most {MOST_LAYERS}.")
     found: dict[str, tuple[Any, pd.DataFrame]] = {f"layers/{key}": (layers[key], var) for key in layers}
     if "raw/X" in file:
-        found["raw.X"] = (file["raw/X"], _read(file["raw/var"], name))
+        found["raw.X"] = (file["raw/X"], read_table(file, "raw/var", name))
     if "X" in file:
         found["X"] = (file["X"], var)
     for values, _ in found.values():
@@ -131,15 +125,6 @@ def h5ad_contents(file: h5py.File, *, matrix: str, name: str) -> Contents:
         for part in parts:
             refuse_a_matrix_it_cannot_hold(part, name)
     return _look(found, obs=obs, wanted=matrix, name=name)
-
-
-def _read(element: h5py.Group | h5py.Dataset, name: str) -> Any:
-    try:
-        # Whether the form is old is said by us, where it matters.
-        with ignored(".*was written without encoding metadata"):
-            return read_elem(element)
-    except Exception as error:  # whatever anndata says to these bytes, they cannot be read
-        raise damaged(name, error) from error
 
 
 def _look(found: Mapping[str, tuple[Any, pd.DataFrame]], *, obs: pd.DataFrame, wanted: str, name: str) -> Contents:
@@ -241,7 +226,8 @@ def _dense_as_csr(values: Any, name: str) -> sparse.csr_matrix:
     cells, genes = values.shape
     rows, blocks, held = max(1, DENSE_VALUES // max(1, genes)), [], 0
     for start in range(0, cells, rows):
-        block = sparse.csr_matrix(np.asarray(values[start : start + rows], dtype=np.float32))
+        with np.errstate(over="ignore"):  # an infinite value is found, and refused, later
+            block = sparse.csr_matrix(np.asarray(values[start : start + rows], dtype=np.float32))
         blocks.append(block)
         held += block.data.nbytes + block.indices.nbytes
         reckon(held, name)  # what they take once more when they are put together
@@ -274,6 +260,13 @@ def _refuse_impossible(matrix: sparse.csr_matrix, name: str) -> None:
         )
     if not matrix.nnz:
         raise DataError(f"{name} holds only zeros.", hint="Choose another matrix.")
+    low, high = float(matrix.data.min()), float(matrix.data.max())
+    if high > LARGEST or low < SMALLEST:
+        raise DataError(
+            f"{name} holds {high if high > LARGEST else low:.4g}: no measurement is that"
+            f" {'large' if high > LARGEST else 'small'}.",
+            hint="Filter such values and save again.",
+        )
 
 
 def _digest(matrix: sparse.csr_matrix, genes: GeneNames, obs: pd.DataFrame) -> str:

@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 
 TARGET_SUM = 10_000.0  # transcripts per cell after scaling; scanpy's and Seurat's habit
+# Beyond these nothing was measured, and single precision, in which all is computed, cannot add, square or divide.
+LARGEST, SMALLEST = 1e30, 1e-30
 PER_CELL = "log(1 + transcripts per 10,000)"
 UNKNOWN = "log(1 + normalised expression)"
 

@@ -22,7 +22,7 @@ def stored_colors(path: Path, column: str, obs: pd.DataFrame) -> dict[str, str]:
     place = f"uns/{column}_colors"
     with contextlib.suppress(YotoError), opened(path, path.name) as file, mended(path.name):
         if place in file:
-            refuse_more_than_it_holds(file, [place], path.name)
+            refuse_more_than_it_holds([file[place]], path.name)
             values = file[place].asstr()[:]
             return _one_each([str(name) for name in obs[column].cat.categories], values)
     return {}

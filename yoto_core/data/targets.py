@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 
 from yoto_core.config import TaskConfig, TaskKind
+from yoto_core.data.scales import LARGEST, SMALLEST
 from yoto_core.errors import ConfigError
 
 UNLABELLED = -1
+LONGEST = 1e15  # whole numbers from here on are not written out: 1e+300 has 301 digits
+TELLABLE = 1e-6  # of the largest number: answers are given in single precision, which tells 1e-7 apart
 MIN_LABELLED = 20  # cells; below this a number cannot be split and scored
 
 
@@ -65,7 +68,8 @@ def encode_target(obs: pd.DataFrame, task: TaskConfig, *, min_class_cells: int) 
 def class_names(column: pd.Series) -> pd.Series:
     """Labels as text (object, None where there is none); where all decimals are whole numbers, as in 0.0, they are named “0”."""
     values = column.astype(object).where(column.notna(), None)
-    whole = all(value.is_integer() for value in values.unique() if isinstance(value, float | np.floating))
+    numbers = [value for value in values.unique() if isinstance(value, float | np.floating)]
+    whole = all(value.is_integer() and abs(value) < LONGEST for value in numbers)
 
     def name(value: object) -> str | None:
         if value is None:
@@ -114,6 +118,12 @@ def _encode_numbers(column: pd.Series, task: TaskConfig) -> Target:
             f"Column “{task.obs}” holds “{unread.iloc[0]}”, which is not a number.",
             hint="Predict it as classes: choose classification.",
         )
+    largest = np.nanmax(np.abs(numbers), initial=0.0)
+    if largest > LARGEST:
+        raise ConfigError(
+            f"Column “{task.obs}” holds {largest:g}, which is too large to predict.",
+            hint="Leave such values out, or predict them as classes.",
+        )
     labelled = int((~np.isnan(numbers)).sum())
     if labelled < MIN_LABELLED:
         raise ConfigError(
@@ -124,6 +134,12 @@ def _encode_numbers(column: pd.Series, task: TaskConfig) -> Target:
         raise ConfigError(
             f"Column “{task.obs}” is {np.nanmin(numbers):g} in every cell.",
             hint="Choose a column whose numbers differ.",
+        )
+    if np.nanmax(numbers) - np.nanmin(numbers) < max(SMALLEST, TELLABLE * largest):
+        raise ConfigError(
+            f"Column “{task.obs}” runs from {np.nanmin(numbers):.17g} to {np.nanmax(numbers):.17g}:"
+            " these differ by too little to predict.",
+            hint="Subtract their mean, or give them in a smaller unit, and save again.",
         )
     return Target(task.obs, "regression", task.weight, (), numbers)
 

@@ -12,6 +12,7 @@ from anndata.io import write_elem
 
 from yoto_core.data.hdf5 import opened
 from yoto_core.data.reading import Dataset, read_dataset
+from yoto_core.data.stored_tables import column_order
 from yoto_core.errors import DataError
 from yoto_core.files import keep_apart, read_json, write_whole
 from yoto_core.pipeline import Run
@@ -69,7 +70,7 @@ def _add_to_obs(path: Path, table: pd.DataFrame) -> None:
     """Add (or replace) columns of obs where they lie; what else the file holds is not touched."""
     with opened(path, path.name, writing=True) as file:
         obs = file["obs"]
-        order = list(obs.attrs["column-order"])
+        order = column_order(obs, path.name)
         for name, values in table.items():
             column = f"yoto {name}".replace("/", "_")  # a slash would open a folder inside the file
             write_elem(obs, column, values.array if values.dtype == "category" else values.to_numpy())
