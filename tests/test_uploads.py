@@ -147,6 +147,17 @@ def test_every_answer_carries_its_headers(server):
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
             assert answer.headers["Referrer-Policy"] == "same-origin"
             assert answer.headers["Content-Security-Policy"] == "frame-ancestors 'self'"
+            if path.endswith("host-config"):
+                assert b'"allowedOrigins":[]' in answer.read()  # nobody else's page may send it messages
+
+
+def test_a_length_of_more_digits_than_any_file_has_is_refused(tab):
+    connection = http.client.HTTPConnection("127.0.0.1", tab.port, timeout=PATIENCE)
+    connection.putrequest("PUT", f"/_stcore/upload_file/{tab.session}/one")
+    connection.putheader("Content-Length", "9" * 5_000)
+    connection.endheaders()
+    assert connection.getresponse().status in (400, 413)
+    connection.close()
 
 
 def test_a_setting_that_makes_no_sense_is_one_sentence_and_starts_nothing(tmp_path):

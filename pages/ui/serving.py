@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from streamlit import config
 
 from pages.ui.uploads import Guard
+from pages.ui.visitors import Front
 from yoto_core.errors import ConfigError, RunError
 from yoto_core.limits import VARIABLES, Limits, is_set
 from yoto_core.store.history import sweep_leftovers
@@ -27,7 +28,7 @@ def settings() -> dict[str, Any]:
         raise SystemExit(2) from None
     largest = limits.upload if is_set(VARIABLES["upload"]) else min(limits.upload, config.get_option(LARGEST))
     config.set_option(LARGEST, largest)
-    return {"middleware": [Middleware(Guard)], "lifespan": _lifespan}
+    return {"middleware": [Middleware(Front), Middleware(Guard)], "lifespan": _lifespan}
 
 
 @asynccontextmanager

@@ -25,16 +25,12 @@ PLACE = re.compile(r".*/_stcore/upload_file/(?P<session>[^/]+)/[^/]+")
 STREAM = "/_stcore/stream"  # the websocket of a tab
 FRAMING = 64 * 1024  # bytes of a request around the file in it
 FILES = 200  # of one tab, however small
-HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),  # the address names data and runs
-    (b"content-security-policy", b"frame-ancestors 'self'"),
-)
+DIGITS = 20  # of a length: more than any file has bytes
 _log = logging.getLogger("yoto")
 
 
 class Guard:
-    """Middleware around the whole app: a budget for uploads, no file without its tab, and headers for every answer."""
+    """Middleware around the app: a budget for uploads, and no file without its tab."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -49,14 +45,12 @@ class Guard:
             finally:
                 drop_gone()
         elif scope["type"] == "http" and place and scope["method"] == "PUT":
-            await self._upload(place["session"], scope, receive, _with_headers(send))
-        elif scope["type"] == "http":
-            await self.app(scope, receive, _with_headers(send))
+            await self._upload(place["session"], scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
     async def _upload(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
-        said = dict(scope["headers"]).get(b"content-length", b"0")
+        said = dict(scope["headers"]).get(b"content-length", b"0")[:DIGITS]
         size, arrived = int(said) if said.isdigit() else 0, 0
         request = object()
 
@@ -144,17 +138,6 @@ def _unknown_streamlit() -> None:
     _log.warning(
         "This version of Streamlit keeps uploads in another way: they stay in memory until their tab is forgotten."
     )
-
-
-def _with_headers(send: Send) -> Send:
-    async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            given = {name.lower() for name, _ in message.get("headers", ())}
-            more = [(name, value) for name, value in HEADERS if name not in given]
-            message = {**message, "headers": [*message.get("headers", ()), *more]}
-        await send(message)
-
-    return sent
 
 
 async def _answer(send: Send, refusal: HTTPException) -> None:
