@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from pages.ui import messages, nav, state, storage_views, welcome, widgets
+from pages.ui import downloads, messages, nav, state, storage_views, welcome, widgets
 
 nav.ensure_router()
 nav.header("Data")
@@ -54,6 +54,7 @@ with st.expander(messages.plain(f"Matrix used: {data.chosen} ({data.kind})"), ic
     st.dataframe(
         pd.DataFrame(facts["matrices"]), hide_index=True, width="stretch",
         column_config={"genes": st.column_config.NumberColumn(format="localized")},
+        alt="The file's matrices, and what their values are",
     )  # fmt: skip
     st.caption(f"From it the model reads {facts['unit']}.")
     chosen = widgets.matrix_input("Use another matrix", data.verdicts, state.matrix(), key=f"matrix_{data.digest}")
@@ -83,5 +84,7 @@ st.dataframe(
         ),
         "missing": st.column_config.NumberColumn("Cells without it", format="localized"),
     },
+    alt="Columns of obs, and what each is good for",
 )
+downloads.table_button("Columns (CSV)", table.drop(columns="profile"), "yoto_columns.csv")
 nav.next_button("Design a panel", "Design")

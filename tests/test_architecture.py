@@ -173,6 +173,14 @@ def test_session_state_has_one_door(path):
     assert not touches or name(path) in STATE_DOORS
 
 
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_every_table_and_every_chart_says_in_words_what_it_shows(path):
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            shows = node.func.attr in {"dataframe", "data_editor", "plotly_chart"}
+            assert not shows or "alt" in {keyword.arg for keyword in node.keywords}, node.lineno
+
+
 # --- nothing that runs is read from a file, nothing that a file says is run
 
 

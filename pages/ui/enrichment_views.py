@@ -148,7 +148,9 @@ def _table(found: Enrichment) -> None:
     profiles = explored.profiles().genes
     here = profiles[profiles["gene"].isin(row["genes"].split(", "))]
     names = {"gene": "Gene", "best_task": "Task", "best_class": "Highest in", "best_percent": "% of its cells"}
-    st.dataframe(here[list(names)].rename(columns=names), hide_index=True)
+    st.dataframe(
+        here[list(names)].rename(columns=names), hide_index=True, alt="Genes of the set, and where each is highest"
+    )
 
 
 def online(genes: tuple[str, ...]) -> None:
@@ -165,7 +167,7 @@ def online(genes: tuple[str, ...]) -> None:
                 with st.spinner("Waiting for Enrichr, at most a few seconds …"):
                     table = ask_enrichr(genes, library)
                 st.caption("Enrichr uses a background of its own: its p-values differ from those above.")
-                st.dataframe(table, hide_index=True, width="stretch")
+                st.dataframe(table, hide_index=True, width="stretch", alt="Enrichr's answer")
                 downloads.table_button("Enrichr's answer (CSV)", table, "yoto_enrichr.csv")
 
 

@@ -143,7 +143,10 @@ def redundancy(run: Run, profiles: Profiles) -> None:
             " first to do without; where probes may fail, it is a spare."
         )
         names = {"keep": "Keep", "drop": "Could do without", "correlation": "Correlation"}
-        st.dataframe(pairs.rename(columns=names), hide_index=True, column_config={"Correlation": TWO})
+        st.dataframe(
+            pairs.rename(columns=names), hide_index=True, column_config={"Correlation": TWO},
+            alt="Pairs of genes that tell nearly the same",
+        )  # fmt: skip
         downloads.table_button("Pairs (CSV)", pairs, "yoto_gene_pairs.csv")
     table = correlation_table(profiles.correlations)
     few = (

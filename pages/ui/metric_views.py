@@ -39,7 +39,10 @@ def baselines(run: Run, task: TaskConfig) -> None:
     with st.expander("All scores, by every classifier", icon=":material/table:"):
         every = report.all_scores(scores, task.obs)
         widths = {"value": THREE, "low": THREE, "high": THREE}
-        st.dataframe(every, hide_index=True, width="stretch", column_config=widths)
+        st.dataframe(
+            every, hide_index=True, width="stretch", column_config=widths,
+            alt=f"Every score of {task.obs}, by every classifier",
+        )  # fmt: skip
         downloads.table_button("All scores (CSV)", every, f"yoto_scores_{name}.csv")
 
 

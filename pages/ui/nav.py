@@ -16,6 +16,22 @@ from yoto_core.store.runs import read_config
 
 _ROUTED = "_routed"
 ICON, LOGO = ASSETS / "icon.png", ASSETS / "logo.svg"
+STYLE = ASSETS / "style.css"
+# The focus goes to the heading when another page has come, so that a screen reader and the keyboard go on from there; not
+# at the first page of a tab, nor when the same page is drawn again.
+_ARRIVE = """<script>(() => {
+    const title = "%s", before = window.yotoPage;
+    window.yotoPage = title;
+    if (before === undefined || before === title) return;
+    const look = frames => {
+        const heading = [...document.querySelectorAll("[data-testid=stMain] h2")].find(h => h.textContent.trim() === title);
+        if (heading) {
+            heading.tabIndex = -1;
+            heading.focus({preventScroll: true});
+        } else if (frames && window.yotoPage === title) requestAnimationFrame(() => look(frames - 1));
+    };
+    look(600);
+})()</script>"""
 
 
 @dataclass(frozen=True)
@@ -70,9 +86,10 @@ def ensure_router() -> None:
 
 
 def configure() -> None:
-    """Title, width and icon; the icon is a file of ours, as Streamlit would fetch its named ones from the network."""
+    """Title, width, style and icon; the icon is a file of ours, as Streamlit would fetch its named ones from the network."""
     st.set_page_config(page_title="YOTO – gene panels", page_icon=ICON, layout="wide")
     st.logo(LOGO, size="large", icon_image=ICON)
+    st.html(STYLE)
 
 
 def mark_routed() -> None:
@@ -100,10 +117,12 @@ def file_of(title: str) -> str:
 
 
 def header(title: str) -> None:
-    """The page's title and purpose."""
+    """The page's title and purpose; the focus is on the title where the page is a new one."""
     step = _step(title)
     st.header(step.title, anchor=False)
     st.caption(step.purpose)
+    with st.container(key="arrival"):
+        st.html(_ARRIVE % step.title, unsafe_allow_javascript=True)
 
 
 def next_button(label: str, title: str) -> None:

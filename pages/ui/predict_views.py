@@ -155,8 +155,9 @@ def answers(saved: SavedModel, labelled: Labelled, task: str) -> float:
         st.caption(f"The first {len(shown):,} of {len(labelled.table):,} cells; the files hold all.")
         three = st.column_config.NumberColumn(format="%.3f")
         st.dataframe(
-            shown, width="stretch", column_config={name: three for name in shown if name.endswith("probability")}
-        )
+            shown, width="stretch", column_config={name: three for name in shown if name.endswith("probability")},
+            alt="Predictions cell by cell",
+        )  # fmt: skip
     return threshold
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from pages.ui import messages, nav, state
+from pages.ui import downloads, messages, nav, state
 from pages.ui.watch import STATES
 from yoto_core.store import runs
 from yoto_core.store.folders import run_folder, runs_folder
@@ -19,8 +19,9 @@ def choose(rows: list[Row]) -> list[Row]:
     """The history as a table, and the runs of the chosen rows, or else the open one."""
     table = history_table(rows)
     columns = st.column_config
+    table = table.assign(state=[STATES[row.status.state][0] for row in rows])
     event = st.dataframe(
-        table.assign(state=[STATES[row.status.state][0] for row in rows]),
+        table,
         hide_index=True,
         width="stretch",
         column_order=["name", "state", "scores", "genes", "seed", "split_seed", "created", *LAST],
@@ -50,6 +51,7 @@ def choose(rows: list[Row]) -> list[Row]:
         key=f"runs_{len(rows)}_{rows[0].run_id}",  # a selection is by place: none is kept once places have changed
         alt="Runs, newest first",
     )
+    downloads.table_button("Runs (CSV)", table, "yoto_runs.csv")
     selected = [rows[place] for place in event.selection.rows if place < len(rows)]
     opened = state.run_folder()
     return selected or [row for row in rows if opened is not None and row.run_id == opened.name]

@@ -1,0 +1,97 @@
+# ruff: noqa: F811 (fixtures of the browser tests)
+"""Accessibility in a real browser: axe-core on every page in both themes, and where the focus is."""
+
+from importlib.resources import files
+
+import pytest
+
+from tests.shared_runs import finished, save
+from tests.test_browser import (  # noqa: F401
+    LONG,
+    PAGES,
+    browser,
+    context,
+    home,
+    opened,
+    page,
+    server,
+    settled,
+    title,
+    visit,
+)
+
+pytestmark = pytest.mark.browser
+AXE = (
+    files(pytest.importorskip("axe_playwright_python", reason="axe is not installed"))
+    .joinpath("axe.min.js")
+    .read_text(encoding="utf-8")
+)
+
+# What Streamlit itself makes and neither its theme nor our calls can change: rule, part of the element's HTML, reason.
+STREAMLITS = ()
+
+
+def violations(page):
+    """What axe finds serious or critical, as (rule, HTML of the element, why)."""
+    page.evaluate(AXE)
+    found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+    return [
+        (rule["id"], node["html"], node["failureSummary"])
+        for rule in found
+        if rule["impact"] in {"serious", "critical"}
+        for node in rule["nodes"]
+    ]
+
+
+def ours(page):
+    """The violations that are not Streamlit's own."""
+    return [
+        found
+        for found in violations(page)
+        if not any(rule == found[0] and part in found[1] for rule, part, _ in STREAMLITS)
+    ]
+
+
+@pytest.fixture(params=["light", "dark"])
+def themed(request, browser):
+    profile = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=request.param)
+    profile.set_default_timeout(LONG)
+    yield opened(profile)
+    profile.close()
+
+
+@pytest.mark.parametrize("what", ["nothing", "the demo", "a run"])
+def test_every_page_has_no_serious_violation_and_no_bar_to_scroll_sideways(what, themed, server, home):
+    link = {"nothing": "", "the demo": "?data=demo", "a run": ""}[what]
+    if what == "a run":
+        link = f"?run={save(finished()).name}"
+    found = {}
+    for path, heading in PAGES.items():
+        visit(themed, f"{server.url}/{path if path != 'data' else ''}{link}")
+        title(themed, heading)
+        found[path] = ours(themed)
+        assert themed.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert not any(found.values()), found
+
+
+def test_the_focus_goes_to_the_heading_of_a_new_page_and_stays_in_a_widget_of_the_same(page, server):
+    visit(page, server.url)
+    focused = "document.activeElement.tagName + ' ' + document.activeElement.textContent.trim()"
+    assert not page.evaluate(focused).startswith("H2")  # the first page takes nothing
+    link = page.get_by_role("link", name="Runs")
+    link.focus()
+    page.keyboard.press("Enter")
+    title(page, "Runs")
+    page.wait_for_function(f"({focused}) === 'H2 Runs'")
+    page.get_by_role("link", name="Data").focus()
+    page.keyboard.press("Enter")
+    title(page, "Data")
+    page.wait_for_function(f"({focused}) === 'H2 Data'")
+
+
+def test_a_link_with_the_focus_of_the_keyboard_has_a_ring(page, server):
+    visit(page, server.url)
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        style = page.evaluate("(s => [s.outlineStyle, s.outlineWidth])(getComputedStyle(document.activeElement))")
+        assert style == ["solid", "3px"], page.evaluate("document.activeElement.outerHTML")
