@@ -6,6 +6,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import nav
+from tests.shared_runs import PATIENCE
 
 APP = str(Path(__file__).resolve().parent.parent / "app.py")
 PAGES = {step.title: step.file for step in nav.STEPS}
@@ -27,7 +28,7 @@ def visited_server(monkeypatch):
 
 def app(**link):
     """The first page, opened with these query parameters."""
-    at = AppTest.from_file(APP, default_timeout=60)
+    at = AppTest.from_file(APP, default_timeout=PATIENCE)
     at.query_params.update(link)
     return at.run()
 

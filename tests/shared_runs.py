@@ -25,7 +25,7 @@ from yoto_core.progress import never, silent
 from yoto_core.store import exploration, runs
 from yoto_core.store.status import Status, read_status
 
-PATIENCE = 120.0  # seconds until a wait is given up as a failure
+PATIENCE = 600.0  # seconds until a wait is given up as a failure; generous, as machines are busy
 MEDIUM = TrainingConfig(steps=200, fit_steps=200)
 SHORT = TrainingConfig(steps=100, fit_steps=80, replicas=2)
 LIGHT = EvaluationConfig(random_panels=1, bootstrap=200, maps="no", stability="no")

@@ -437,7 +437,7 @@ def test_odd_names_and_classes_are_shown_as_they_are_on_every_page(tmp_path):
 )
 @pytest.mark.parametrize("page", ["Data", "Panel"])
 def test_a_link_that_leads_nowhere_is_a_sentence(page, link, sentence):
-    at = AppTest.from_file(APP, default_timeout=60)
+    at = AppTest.from_file(APP, default_timeout=PATIENCE)
     at.query_params.update(link)
     if page != "Data":
         at.switch_page(PAGES[page])

@@ -35,7 +35,7 @@ from yoto_core.work.reporting import Reporter, drop_parts, watch_over
 if TYPE_CHECKING:
     from yoto_core.pipeline import Run
 
-NICENESS = 5  # of a worker: beside a page that wants the same processor it gets about a quarter of it
+NICENESS = 2  # of a worker: beside a page that wants the same processor it gets about four tenths of it
 
 
 def carry_out(
