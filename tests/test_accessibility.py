@@ -3,6 +3,7 @@
 
 from importlib.resources import files
 
+import axe_playwright_python
 import pytest
 
 from tests.shared_runs import finished, save
@@ -21,11 +22,7 @@ from tests.test_browser import (  # noqa: F401
 )
 
 pytestmark = pytest.mark.browser
-AXE = (
-    files(pytest.importorskip("axe_playwright_python", reason="axe is not installed"))
-    .joinpath("axe.min.js")
-    .read_text(encoding="utf-8")
-)
+AXE = files(axe_playwright_python).joinpath("axe.min.js").read_text(encoding="utf-8")
 
 # What Streamlit itself makes and neither its theme nor our calls can change: rule, part of the element's HTML, reason.
 STREAMLITS = (

@@ -63,7 +63,8 @@ def test_a_selection_whose_terminal_is_closed_is_a_stopped_run():
     pid, terminal = pty.fork()
     if not pid:
         os.chdir(PROJECT)
-        os.execv(sys.executable, [sys.executable, "-m", "yoto_core", *SELECT])
+        # Not over before it was looked at, however quick the machine.
+        os.execv(sys.executable, [sys.executable, "-m", "yoto_core", *SELECT, "--set", "training.steps=100000"])
     folder = the_run(os.read(terminal, 1))
     os.close(terminal)  # what it says from now on goes nowhere
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == CODES[signal.SIGHUP]
