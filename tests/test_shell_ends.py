@@ -5,6 +5,7 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
 
 import psutil
 import pytest
@@ -63,6 +64,7 @@ def test_a_selection_whose_terminal_is_closed_is_a_stopped_run():
     pid, terminal = pty.fork()
     if not pid:
         os.chdir(PROJECT)
+        termios.tcsetwinsize(0, (24, 80))  # a terminal without a width is shown no bar
         # Not over before it was looked at, however quick the machine.
         os.execv(sys.executable, [sys.executable, "-m", "yoto_core", *SELECT, "--set", "training.steps=100000"])
     folder = the_run(os.read(terminal, 1))
