@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fuzz import files, models
+from tests.fuzz import files, models, texts
 
 
 def cases(case, folder, seeds):
@@ -32,3 +32,16 @@ def test_a_model_file_with_odd_values_works_as_a_whole_or_is_refused(tmp_path):
 
 def test_a_damaged_run_costs_its_own_row_and_nothing_else(tmp_path):
     assert set(cases(models.folder_with_damage, tmp_path, range(60))) == {"read", "sentence"}
+
+
+def test_what_is_no_file_in_a_run_folder_costs_its_own_row_and_keeps_nobody_waiting(tmp_path):
+    every = len(models.files_of(models.copy_of_a_run("f" * 32))) * len(models.NO_FILES)
+    assert set(cases(models.folder_without_a_file, tmp_path, range(every))) == {"read", "sentence"}
+
+
+def test_gene_sets_of_any_kind_are_tested_or_refused_in_a_sentence(tmp_path):
+    assert set(cases(texts.gene_sets, tmp_path, range(300))) == {"read", "sentence"}
+
+
+def test_a_damaged_note_on_a_kept_file_hides_nothing_and_loses_nothing(tmp_path):
+    assert cases(texts.notes, tmp_path, range(200))["read"] > 150

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.shared_runs import CONDITION, config_for, toy_dataset, toy_on_disk, wait_for, wait_for_end, wait_until_gone
-from yoto_core.errors import RunError
+from yoto_core.errors import PlaceError, RunError
 from yoto_core.files import locked
-from yoto_core.store import runs
+from yoto_core.store import labels, runs
 from yoto_core.store.folders import runs_folder
 from yoto_core.store.labels import Label
 from yoto_core.store.status import (
@@ -222,3 +222,62 @@ def test_a_worker_that_ends_starts_the_next_although_the_server_is_killed():
 
 def test_old_status_files_can_still_be_read(tmp_path):
     assert Status(state="running", process_started=1.0).identity is None
+
+
+def refuse_to_write(folder, monkeypatch):
+    """No status can be written into this folder."""
+
+    def refuse(at, status):
+        if at == folder:
+            raise PlaceError(f"{folder} cannot be written (Permission denied).", hint="Choose another.")
+        write_status(at, status)
+
+    monkeypatch.setattr(queue, "write_status", refuse)
+
+
+@pytest.mark.usefixtures("_one_at_once")
+def test_a_lost_run_whose_folder_cannot_be_written_keeps_no_other_waiting(started, monkeypatch):
+    lost, waiting = new_run(state="running", pid=2**30, started=1.0), new_run()
+    refuse_to_write(lost, monkeypatch)
+    queue.submit(waiting)
+    assert started == [waiting]
+    assert read_status(lost).state == "interrupted"
+
+
+@pytest.mark.usefixtures("_one_at_once")
+def test_a_run_that_can_neither_start_nor_say_so_lets_the_next_one_start(started, monkeypatch):
+    first, second = new_run(submitted=1.0), new_run(submitted=2.0)
+    refuse_to_write(first, monkeypatch)
+    start = jobs.start
+
+    def refuse(folder, *, then):
+        if folder == first:
+            raise PlaceError(f"{folder} cannot be written (Permission denied).", hint="Choose another.")
+        return start(folder, then=then)
+
+    monkeypatch.setattr(jobs, "start", refuse)
+    queue.tend(first.parent)
+    assert started == [second]
+
+
+def test_a_label_that_changes_is_read_again_by_the_queue():
+    folder = new_run(owner="anna", submitted=1.0)
+    label = (folder / labels.FILE).read_bytes()
+    (folder / labels.FILE).write_bytes(b"[")
+    assert [job.owner for job in queue.all_jobs()] == [""]
+    (folder / labels.FILE).write_bytes(label)
+    assert [job.owner for job in queue.all_jobs()] == ["anna"]
+
+
+@pytest.mark.usefixtures("_one_at_once")
+def test_a_run_whose_log_is_no_file_fails_with_the_reason_and_touches_nothing_else(tmp_path):
+    (elsewhere := tmp_path / "elsewhere.txt").write_text("as it was")
+    piped, linked = new_run(), new_run()
+    os.mkfifo(piped / "log.txt")
+    (linked / "log.txt").symlink_to(elsewhere)
+    queue.submit(piped, linked)
+    for folder, reason in ((piped, "No such device or address"), (linked, "Too many levels of symbolic links")):
+        status = read_status(folder)
+        assert status.message == f"It could not be started. {folder} cannot be written ({reason})."
+        assert status.state == "failed"
+    assert elsewhere.read_text() == "as it was"

@@ -26,6 +26,7 @@ LARGEST_TEXT = 64 << 20  # bytes of a JSON or CSV file that is read
 LARGEST_WEIGHTS = 1 << 29  # bytes of a model's weights: the largest that settings allow take half of it
 MOST_VALUES = 4_000_000  # of one JSON file: what a parser makes of them takes many times the bytes
 _SEPARATORS = (b",", b"[", b"{")
+_STRICT = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC  # no link is followed, and no pipe waited for
 
 
 def home() -> Path:
@@ -142,11 +143,20 @@ def open_ordinary(path: Path) -> BinaryIO:
         OSError: It is missing or cannot be read.
         ValueError: It is something else.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | _STRICT)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ValueError("no ordinary file")
     return os.fdopen(descriptor, "rb")
+
+
+def append_to(path: Path) -> BinaryIO:
+    """Open an ordinary file, new or old, to write at its end (OSError where something else stands in its place)."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _STRICT, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"{path.name} is no ordinary file", str(path))
+    return os.fdopen(descriptor, "ab")
 
 
 @contextmanager

@@ -41,6 +41,11 @@ def read_csv(path: Path, **how: Any) -> pd.DataFrame:
     )
 
 
+def read_parquet(path: Path) -> pd.DataFrame:
+    """The table in a Parquet file (OSError or ValueError where there is none)."""
+    return pd.read_parquet(io.BytesIO(read_bytes(path, largest=LARGEST_TABLE)))
+
+
 def _each_text(column: pd.Series, *, change: Callable[[Any], Any]) -> pd.Series:
     """The column with every text in it changed."""
     if isinstance(column.dtype, pd.CategoricalDtype):

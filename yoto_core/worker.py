@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yoto_core.errors import DataError, MachineError, RunError, YotoError, limit_of, out_of_memory
-from yoto_core.files import locked, read_json
+from yoto_core.files import append_to, locked, read_json
 from yoto_core.progress import OnProgress, Progress, Stopped, silent
 from yoto_core.store.status import (
     Scores,
@@ -72,8 +72,8 @@ def _failure(error: Exception, folder: Path) -> dict[str, str]:
     if isinstance(error, YotoError):
         fault = "machine" if isinstance(error, MachineError) else "input"
         return {"message": str(error.args[0]), "hint": error.hint, "fault": fault}
-    with contextlib.suppress(OSError), (folder / "log.txt").open("a", encoding="utf-8") as log:
-        log.write("".join(traceback.format_exception(error)))
+    with contextlib.suppress(OSError), append_to(folder / "log.txt") as log:
+        log.write("".join(traceback.format_exception(error)).encode(errors="backslashreplace"))
     return {
         "message": f"Something unexpected went wrong ({type(error).__name__}).",
         "hint": "The run's log.txt says where; run it again or report it with that file.",

@@ -24,7 +24,10 @@ KINDS = {
     "data files, bytes": ("files", "flipped"),
     "models, one bit": ("models", "flipped"),
     "models, values": ("models", "changed"),
-    "run folders": ("models", "folder_with_damage"),
+    "run folders, a damaged file": ("models", "folder_with_damage"),
+    "run folders, no file in its place": ("models", "folder_without_a_file"),
+    "gene sets": ("texts", "gene_sets"),
+    "notes on kept files": ("texts", "notes"),
 }
 
 

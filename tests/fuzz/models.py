@@ -1,7 +1,8 @@
-"""Model files with bytes or values exchanged, and run folders with a file of theirs damaged."""
+"""Model files with bytes or values exchanged, and run folders with a file of theirs damaged or no file at all."""
 
 import io
 import json
+import os
 import random
 import shutil
 import zipfile
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from tests.shared_runs import finished, planted_maps, save_explored
 from yoto_core.errors import YotoError
 from yoto_core.files import home
-from yoto_core.model.checkpoint import find_snapshot
+from yoto_core.model.checkpoint import Snapshot, find_snapshot, keep_snapshot
 from yoto_core.store import exploration, history, labels, portable, runs
 from yoto_core.store.card import model_card
 from yoto_core.store.saved import saved_model
@@ -37,6 +39,14 @@ DAMAGE: tuple[Callable[[bytes, random.Random], bytes], ...] = (
     lambda content, chance: b"{}",
     lambda content, chance: b"NaN",
 )
+NO_FILES: dict[str, Callable[[Path, Path], object]] = {
+    "a folder": lambda path, other: path.mkdir(),
+    "a pipe that nobody fills": lambda path, other: os.mkfifo(path),
+    "a link to another run's": lambda path, other: path.symlink_to(other),
+    "a link to nowhere": lambda path, other: path.symlink_to("nowhere"),
+    "a link to itself": lambda path, other: path.symlink_to(path.name),
+    "nothing": lambda path, other: None,
+}
 
 
 @lru_cache
@@ -102,21 +112,41 @@ def exchange(values: Any, chance: random.Random) -> None:
 
 def folder_with_damage(seed: int, folder: Path) -> str:
     """A run folder of which one file is damaged: every way in gives an answer or a sentence."""
-    chance, sound = random.Random(seed), sound_in(home())
-    broken = sound.with_name(f"{seed:032x}")
-    shutil.copytree(sound, broken)
-    path = chance.choice(sorted(path for path in broken.iterdir() if path.is_file()))
+    chance, broken = random.Random(seed), copy_of_a_run(f"{seed:032x}")
+    path = chance.choice(files_of(broken))
     content = path.read_bytes()
     if path.suffix == ".json" and chance.random() < 0.6:
         values = json.loads(content)
         exchange(values, chance)
         path.write_text(json.dumps(values), encoding="utf-8")
-    elif chance.random() < 0.1:
-        path.unlink()
-        path.mkdir()
     else:
         path.write_bytes(chance.choice(DAMAGE)(content, chance))
-    outcomes = []
+    return outcome(broken)
+
+
+def folder_without_a_file(seed: int, folder: Path) -> str:
+    """A run folder in which something else stands in the place of a file."""
+    broken = copy_of_a_run(f"{seed:032x}")
+    cases = [(path, kind) for path in files_of(broken) for kind in NO_FILES]
+    path, kind = cases[seed % len(cases)]
+    path.unlink()
+    NO_FILES[kind](path, sound_in(home()) / path.name)
+    return outcome(broken)
+
+
+def copy_of_a_run(name: str) -> Path:
+    """A run beside a sound one, with as many files as one ever has."""
+    sound = sound_in(home())
+    return shutil.copytree(sound, sound.with_name(name))
+
+
+def files_of(run: Path) -> list[Path]:
+    return sorted(path for path in run.iterdir() if path.is_file())
+
+
+def outcome(broken: Path) -> str:
+    """What every way into this run said: its answer, or a sentence; the run beside it is as it was."""
+    sound, outcomes = sound_in(home()), []
     for way in WAYS:
         try:
             way(broken)
@@ -129,13 +159,25 @@ def folder_with_damage(seed: int, folder: Path) -> str:
     with suppress(YotoError):
         history.delete_run(broken)
     shutil.rmtree(broken, ignore_errors=True)
+    assert {path.name: sha256(path.read_bytes()).hexdigest() for path in files_of(sound)} == digests_of(sound)
     return "sentence" if outcomes else "read"
 
 
 @lru_cache
+def digests_of(sound: Path) -> dict[str, str]:
+    """What the files of the run held when it was first looked at."""
+    return {path.name: sha256(path.read_bytes()).hexdigest() for path in files_of(sound)}
+
+
+@lru_cache
 def sound_in(place: Path) -> Path:
-    """A finished run with profiles and maps, once in each home."""
-    return save_explored(planted_maps())
+    """A finished run with profiles and maps, a label, a log and a checkpoint, once in each home."""
+    folder = save_explored(planted_maps())
+    labels.rename(folder, "the one beside")
+    (folder / "log.txt").write_text("a line")
+    keep_snapshot(folder, Snapshot({"weights": torch.ones(2)}, {"step": 1}))
+    digests_of(folder)
+    return folder
 
 
 WAYS: tuple[Callable[[Path], object], ...] = (

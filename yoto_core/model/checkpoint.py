@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from yoto_core.files import write_whole
+from yoto_core.files import open_ordinary, write_whole
 
 FILE = "checkpoint.safetensors"
 EVERY = 2.0  # seconds between two checkpoints: about what a lost run repeats
@@ -68,6 +68,7 @@ def keep_snapshot(folder: Path, snapshot: Snapshot) -> None:
 def find_snapshot(folder: Path) -> Snapshot | None:
     """The last checkpoint, or None where there is none that can be used: then the training starts anew, to the same end."""
     try:
+        open_ordinary(folder / FILE).close()  # the library would follow a link, and wait for what fills a pipe
         with safe_open(folder / FILE, framework="pt") as file:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:

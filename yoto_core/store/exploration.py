@@ -11,7 +11,7 @@ import pandas as pd
 from yoto_core.explore.embedding import CLASS_COLUMNS, Maps
 from yoto_core.explore.profiles import Profiles
 from yoto_core.files import read_json, reading, write_json, write_text, write_whole
-from yoto_core.tables import csv_text, read_csv
+from yoto_core.tables import csv_text, read_csv, read_parquet
 
 MAPS_FILE = "maps.json"
 _TABLES = ("candidates", "genes", "classes", "replacements")
@@ -35,7 +35,7 @@ def load_profiles(folder: Path) -> Profiles:
             numbers = [column for column in table if column not in _TEXT]
             tables[name] = table.assign(**{column: pd.to_numeric(table[column]) for column in numbers})
     with reading("correlations.parquet"):
-        correlations = pd.read_parquet(folder / "correlations.parquet")
+        correlations = read_parquet(folder / "correlations.parquet")
     return Profiles(**tables, correlations=correlations.set_axis(correlations.columns, axis=0))
 
 
@@ -62,9 +62,9 @@ def load_maps(folder: Path) -> Maps:
     """Read them back (RunError where the run has none)."""
     about = read_json(folder / MAPS_FILE)
     with reading("embedding.parquet"):
-        cells = pd.read_parquet(folder / "embedding.parquet")
+        cells = read_parquet(folder / "embedding.parquet")
     with reading("expression.parquet"):
-        expression = pd.read_parquet(folder / "expression.parquet")
+        expression = read_parquet(folder / "expression.parquet")
     with reading(MAPS_FILE):
         overall = pd.DataFrame(about["overall"], columns=["measure", "task", "all", "panel"])
         classes = pd.DataFrame(about["classes"], columns=CLASS_COLUMNS)

@@ -32,7 +32,7 @@ from yoto_core.store import labels
 from yoto_core.store.folders import create_folder
 from yoto_core.store.labels import Label, read_label
 from yoto_core.store.status import queued
-from yoto_core.tables import csv_text, read_csv
+from yoto_core.tables import csv_text, read_csv, read_parquet
 
 SCHEMA = 3
 MOST_GENES = 20_000  # of a panel; a setting allows a thousand
@@ -314,7 +314,7 @@ def _evaluation(folder: Path, metrics: dict[str, object], groups: int) -> Evalua
     _check_schema(metrics.get("schema"))
     old = metrics["schema"] <= ONE_SEED
     with reading("predictions.parquet"):
-        predictions = pd.read_parquet(folder / "predictions.parquet")
+        predictions = read_parquet(folder / "predictions.parquet")
     with reading("sizes.csv"):
         sizes = read_csv(folder / "sizes.csv", dtype={"task": str})
         sizes = _comparable(sizes, groups) if old else sizes

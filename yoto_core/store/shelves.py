@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from yoto_core.errors import RunError
-from yoto_core.files import home, locked, read_json, reading, write_json
+from yoto_core.files import home, locked, read_bytes, read_json, reading, write_json
 from yoto_core.limits import shared
+from yoto_core.records import checked
 
 KEY = re.compile(r"[0-9a-f]{64}")
 NAMES = ".names.json"
@@ -61,10 +62,10 @@ def read_record(path: Path) -> Record:
     with contextlib.suppress(RunError):
         values = read_json(path.with_suffix(NAMES))
         with reading(NAMES):
-            return Record({str(who): Entry(str(entry["name"]), str(entry["claim"])) for who, entry in values.items()})
+            return Record(checked(values, dict[str, Entry]))
     old = path.with_suffix(OLD_NAME)
-    if old.is_file():
-        return Record({"": Entry(old.read_text(encoding="utf-8", errors="replace"))})
+    with contextlib.suppress(OSError, ValueError):
+        return Record({"": Entry(read_bytes(old).decode("utf-8", errors="replace"))})
     return Record({"": Entry("")} if path.is_file() else {})
 
 

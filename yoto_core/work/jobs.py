@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from yoto_core.errors import RunError
-from yoto_core.files import PROJECT, home, locked, saving
+from yoto_core.files import PROJECT, append_to, home, locked, saving
 from yoto_core.store.labels import refuse_strangers
 from yoto_core.store.status import (
     Status,
@@ -44,7 +44,7 @@ def start(folder: Path, *, then: Callable[[Path, int], None]) -> int:
     `then` is called with the folder and the exit code when the process has ended, if this process still lives.
     """
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1", "YOTO_HOME": str(home())}
-    with saving(), (folder / "log.txt").open("ab") as log, _holding_back(signal.SIGTERM):
+    with saving(), append_to(folder / "log.txt") as log, _holding_back(signal.SIGTERM):
         process = subprocess.Popen(
             [sys.executable, "-m", "yoto_core.worker", str(folder)],
             stdin=subprocess.DEVNULL,

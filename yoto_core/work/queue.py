@@ -16,8 +16,9 @@ from pathlib import Path
 
 from yoto_core.errors import HeldError, RunError
 from yoto_core.files import locked
+from yoto_core.store import labels
 from yoto_core.store.folders import RUN_ID, runs_folder
-from yoto_core.store.labels import read_label, refuse_strangers
+from yoto_core.store.labels import refuse_strangers
 from yoto_core.store.status import FILE, STOP_FILE, Status, has_process, last_word, lost, queued, write_status
 from yoto_core.work import jobs
 
@@ -80,9 +81,12 @@ def tend(runs: Path | None = None, *, within: float | None = None) -> None:
                 if has_process(job.status):
                     working.append(job)
                 else:
-                    write_status(job.folder, lost(job.folder, job.status))
-        for job in in_turn(found)[: max(0, max_runs() - len(working))]:
-            _start(job)
+                    _note(job.folder, lost(job.folder, job.status))
+        room = max_runs() - len(working)
+        for job in in_turn(found):
+            if room <= 0:
+                break
+            room -= _start(job)
 
 
 def live_jobs(runs: Path | None = None) -> list[Job]:
@@ -93,9 +97,9 @@ def live_jobs(runs: Path | None = None) -> list[Job]:
 def all_jobs(runs: Path | None = None) -> list[Job]:
     """Every run whose status can be read."""
     runs = runs or runs_folder()
-    folders = [entry.path for entry in os.scandir(runs) if RUN_ID.fullmatch(entry.name)] if runs.is_dir() else []
+    folders = [Path(entry.path) for entry in os.scandir(runs) if RUN_ID.fullmatch(entry.name)] if runs.is_dir() else []
     found = [(folder, _status_of(folder)) for folder in folders]
-    return [Job(Path(folder), status, *_origin(folder)) for folder, status in found if status is not None]
+    return [Job(folder, status, *_origin(folder)) for folder, status in found if status is not None]
 
 
 def in_turn(jobs_now: Sequence[Job]) -> list[Job]:
@@ -144,7 +148,8 @@ def _something_to_do(jobs_now: Sequence[Job]) -> bool:
     return not all(running) or (waits and len(running) < max_runs())
 
 
-def _start(job: Job) -> None:
+def _start(job: Job) -> bool:
+    """Start a run, or write down why that was not possible; whether its process is there."""
     try:
         jobs.start(job.folder, then=_ended)
     except (RunError, OSError) as error:
@@ -154,7 +159,15 @@ def _start(job: Job) -> None:
             else (error.strerror or type(error).__name__, "Run it again.")
         )
         said = {"message": f"It could not be started. {message}", "hint": hint}
-        write_status(job.folder, replace(job.status, state="failed", fault="machine", **said))
+        _note(job.folder, replace(job.status, state="failed", fault="machine", **said))
+        return False
+    return True
+
+
+def _note(folder: Path, status: Status) -> None:
+    """Write a run's status where that is possible: a folder that refuses shall keep no other run waiting."""
+    with contextlib.suppress(RunError):
+        write_status(folder, status)
 
 
 def _ended(folder: Path, exit_code: int) -> None:
@@ -163,22 +176,34 @@ def _ended(folder: Path, exit_code: int) -> None:
     tend(folder.parent, within=math.inf)
 
 
-def _status_of(folder: str) -> Status | None:
-    """The last word of a run; the file is read again only when it has changed."""
+def _status_of(folder: Path) -> Status | None:
+    """The last word of a run; None where it cannot be read."""
     try:
-        found = Path(folder, FILE).stat()
-        return _read(folder, found.st_mtime_ns, found.st_ino, found.st_size)
-    except (OSError, RunError):
+        return _status(folder, _version(folder / FILE))
+    except RunError:
         return None
 
 
-@lru_cache(maxsize=8192)
-def _read(folder: str, changed: int, inode: int, size: int) -> Status:
-    return last_word(Path(folder))
-
-
-@lru_cache(maxsize=8192)
-def _origin(folder: str) -> tuple[str, str]:
-    """The part of a label that never changes: owner and sweep."""
-    label = read_label(Path(folder))
+def _origin(folder: Path) -> tuple[str, str]:
+    """Owner and sweep of a run."""
+    label = _label(folder, _version(folder / labels.FILE))
     return label.owner, label.sweep
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """What changes with every change of a file, so that it is read again only then; nothing where there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+@lru_cache(maxsize=8192)
+def _status(folder: Path, version: tuple[int, ...]) -> Status:
+    return last_word(folder)
+
+
+@lru_cache(maxsize=8192)
+def _label(folder: Path, version: tuple[int, ...]) -> labels.Label:
+    return labels.read_label(folder)

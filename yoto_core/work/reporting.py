@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 import os
 import threading
 import time
@@ -10,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from yoto_core.errors import RunError
-from yoto_core.files import parts_of, saving
+from yoto_core.files import append_to, parts_of, saving
 from yoto_core.progress import OnProgress, Progress
 from yoto_core.store.status import Status, write_status
 
@@ -74,7 +75,7 @@ class Reporter:
     def _append(self, row: dict[str, float]) -> None:
         path = self.folder / "history.csv"
         new = not path.exists()
-        with saving(), path.open("a", encoding="utf-8", newline="") as file:
+        with saving(), io.TextIOWrapper(append_to(path), encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(row))
             if new:
                 writer.writeheader()
