@@ -13,6 +13,7 @@ from yoto_core.words import (
     one_line,
     printable,
     sentence_case,
+    size_text,
     without_minus_zero,
 )
 
@@ -101,3 +102,10 @@ def test_text_for_a_terminal_steers_nothing(text, shown):
 def test_only_a_name_loses_its_line_breaks():
     assert printable("a\nb") == "a\nb"
     assert one_line("a\nb") == "a\\nb"
+
+
+def test_bytes_are_written_as_streamlits_upload_box_writes_them():
+    sizes = (0, 512, 999, 1_000, 1_536, 3_100_000, 4e9, 12.4e9, 2e12)
+    assert [size_text(size) for size in sizes] == [
+        "0 bytes", "512 bytes", "999 bytes", "1 kB", "1.5 kB", "3.1 MB", "4 GB", "12 GB", "2 TB",
+    ]  # fmt: skip

@@ -1,6 +1,6 @@
 """How much may be uploaded and kept, and for how long: settings of a server, read from its environment.
 
-A megabyte is 1,048,576 bytes, as Streamlit counts. What holds without a variable is meant for one's own machine, where
+A megabyte is a million bytes, as Streamlit's upload box counts. What holds without a variable is meant for one's own machine, where
 nothing is removed by itself; with `YOTO_SHARED=1` there are limits to everything.
 """
 
@@ -8,8 +8,9 @@ import os
 from dataclasses import dataclass
 
 from yoto_core.errors import ConfigError
+from yoto_core.words import size_text
 
-MB = 1 << 20  # bytes
+MB = 1_000_000  # bytes
 DAY = 86_400.0  # seconds
 SHARED = "YOTO_SHARED"
 # Variable of each limit. In config.toml `maxUploadSize` is the largest file that Streamlit itself takes.
@@ -17,8 +18,8 @@ VARIABLES = {
     "upload": "YOTO_UPLOAD_MB", "waiting": "YOTO_WAITING_MB", "browser": "YOTO_BROWSER_MB", "kept": "YOTO_KEPT_MB",
     "days": "YOTO_KEPT_DAYS",
 }  # fmt: skip
-OWN_MACHINE = {"upload": 4096, "waiting": 8192, "browser": 0, "kept": 0, "days": 0}
-SHARED_SERVER = {"upload": 2048, "waiting": 4096, "browser": 10_240, "kept": 102_400, "days": 30}
+OWN_MACHINE = {"upload": 4000, "waiting": 8000, "browser": 0, "kept": 0, "days": 0}
+SHARED_SERVER = {"upload": 2000, "waiting": 4000, "browser": 10_000, "kept": 100_000, "days": 30}
 ENDLESS = ("browser", "kept", "days")  # of which 0 means no limit
 
 
@@ -75,14 +76,6 @@ def shared() -> bool:
 def is_set(variable: str) -> bool:
     """Whether a variable of the environment says anything."""
     return bool(os.environ.get(variable, "").strip())
-
-
-def size_text(size: float) -> str:
-    """Bytes in words: 12 KB, 3.4 MB, 2 GB."""
-    for unit, name in ((MB * 1024, "GB"), (MB, "MB")):
-        if size >= unit:
-            return f"{size / unit:,.1f}".removesuffix(".0") + f" {name}"
-    return f"{size / 1024:,.0f} KB"
 
 
 def _number(variable: str, usual: int, *, zero_allowed: bool) -> int:

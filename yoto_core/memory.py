@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 
 from yoto_core.errors import MachineError
+from yoto_core.words import size_text
 
 CGROUPS = Path("/sys/fs/cgroup")
 # The limit of a container and what it uses, in version 2 and version 1 of Linux's control groups.
@@ -30,11 +31,3 @@ def reckon(needed: float, thing: str) -> None:
             f"{thing} needs about {size_text(needed)} of memory; {size_text(free)} are free.",
             hint="Close other programs, use fewer cells or genes, or a larger machine.",
         )
-
-
-def size_text(size: float) -> str:
-    """Bytes as people write them: 512 bytes, 3.1 MB, 12 GB (powers of ten)."""
-    for power, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if size >= power:
-            return f"{size / power:.{0 if size >= 10 * power else 1}f} {unit}"
-    return f"{size:,.0f} bytes"

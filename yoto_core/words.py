@@ -34,6 +34,14 @@ def sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def size_text(size: float) -> str:
+    """Bytes as people write them, by powers of ten: 512 bytes, 3.1 MB, 12 GB."""
+    for power, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= power:
+            return f"{size / power:.{0 if size >= 10 * power else 1}f}".removesuffix(".0") + f" {unit}"
+    return f"{size:,.0f} bytes"
+
+
 def number_text(value: float, digits: int = 2, *, signed: bool = False) -> str:
     """A score or a difference with a fixed number of decimals: 0.84, −0.12 with a real minus, and 0.00, never −0.00.
 

@@ -10,6 +10,7 @@ from yoto_core.store import runs
 from yoto_core.store.folders import run_folder, runs_folder
 from yoto_core.store.history import Row, delete_run, history_table, leftovers, sweep_leftovers
 from yoto_core.store.labels import LONGEST, NOT_YOURS, rename
+from yoto_core.words import counted, size_text
 
 LAST = ("data", "tasks", "minutes", "megabytes")  # columns that a narrow window leaves to be scrolled to
 LISTED = 5  # runs that the question before a deletion names
@@ -101,7 +102,7 @@ def _confirm(chosen: list[Row]) -> None:
     for row in chosen[:LISTED]:
         st.text(row.name)
         made = f"{datetime.fromtimestamp(row.status.created):%d %b %Y, %H:%M}"
-        st.caption(f"{STATES[row.status.state][0]}, made {made}, {row.disk / 1e6:.1f} MB")
+        st.caption(f"{STATES[row.status.state][0]}, made {made}, {size_text(row.disk)}")
     if len(chosen) > LISTED:
         st.text(f"and {len(chosen) - LISTED:,} more")
     st.write("Panel, model and scores are removed from this machine. The data file stays.")
@@ -121,8 +122,9 @@ def leftovers_button() -> None:
     """Offer to remove what crashed saves and uploads left; nothing where there is nothing."""
     found = leftovers()
     if found:
-        size = sum(leftover.disk for leftover in found) / 1e6
-        st.caption(f"Crashed saves left {len(found):,} unfinished file{'s' if len(found) > 1 else ''}, {size:.1f} MB.")
+        st.caption(
+            f"Crashed saves left {counted(len(found), 'unfinished file')}, {size_text(sum(file.disk for file in found))}."
+        )
         if st.button("Remove them", icon=":material/mop:", key="sweep_leftovers"):
             with messages.errors_shown():
                 sweep_leftovers()

@@ -6,10 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import messages, state
-from yoto_core.limits import MB, Limits, shared, size_text
+from yoto_core.limits import MB, Limits, shared
 from yoto_core.store import storage
 from yoto_core.store.shelves import ENDINGS, kept_entries
 from yoto_core.store.storage import KeptFile
+from yoto_core.words import counted, size_text
 
 LISTED = 5  # files that the question before a removal names
 KINDS = {"data": "Cells", "models": "Model"}
@@ -83,7 +84,7 @@ def _files(files: list[KeptFile]) -> None:
 
 
 def _totals(files: list[KeptFile], allowed: Limits) -> list[str]:
-    own = f"{len(files):,} file{'' if len(files) == 1 else 's'}, {size_text(sum(file.disk for file in files))}"
+    own = f"{counted(len(files), 'file')}, {size_text(sum(file.disk for file in files))}"
     said = [
         f"Yours: {own}{f' of {size_text(allowed.browser * MB)}' if allowed.browser else ''}." if shared() else f"{own}."
     ]
@@ -101,7 +102,7 @@ def _totals(files: list[KeptFile], allowed: Limits) -> list[str]:
 def _confirm(chosen: list[KeptFile]) -> None:
     for file in chosen[:LISTED]:
         st.text(file.name)
-        made = f", {len(file.runs):,} run{'' if len(file.runs) == 1 else 's'} made of it" if file.runs else ""
+        made = f", {counted(len(file.runs), 'run')} made of it" if file.runs else ""
         st.caption(f"{size_text(file.disk)}{made}")
     if len(chosen) > LISTED:
         st.text(f"and {len(chosen) - LISTED:,} more")

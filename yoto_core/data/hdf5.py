@@ -22,7 +22,8 @@ from h5py import h5d, h5g, h5o, h5r, h5t
 
 from yoto_core.data.foreign import refuse_foreign
 from yoto_core.errors import DataError, YotoError, limit_of
-from yoto_core.memory import reckon, size_text
+from yoto_core.memory import reckon
+from yoto_core.words import size_text
 
 MOST_OBJECTS = 100_000  # groups and datasets of one file; scanpy's largest hold some thousands
 DEEPEST = 100  # groups inside one another

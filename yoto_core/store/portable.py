@@ -28,7 +28,6 @@ from yoto_core.errors import PlaceError, RunError, limit_of
 from yoto_core.evaluation.losses import COLUMNS as LOSS_COLUMNS
 from yoto_core.evaluation.reference import Reference
 from yoto_core.files import LARGEST_TEXT, LARGEST_WEIGHTS, parse_json, plain, read_bytes, write_whole
-from yoto_core.memory import size_text
 from yoto_core.model.calibration import TRADE_OFF_COLUMNS
 from yoto_core.model.panel_model import PanelModel
 from yoto_core.pipeline import Run
@@ -37,6 +36,7 @@ from yoto_core.records import Count, Number, ShareOrNone, Within, checked, table
 from yoto_core.store import runs
 from yoto_core.store.card import model_card
 from yoto_core.store.saved import SavedModel, saved_model
+from yoto_core.words import size_text
 
 FORMAT, SCHEMA = "yoto model", 2
 MEMBERS = ("model.safetensors", "model.json", "reference.json", "card.md")

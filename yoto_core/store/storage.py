@@ -12,7 +12,7 @@ from pathlib import Path
 
 from yoto_core.errors import DataError, PlaceError, RunError
 from yoto_core.files import home, locked, read_json, reading, saving
-from yoto_core.limits import DAY, MB, Limits, shared, size_text
+from yoto_core.limits import DAY, MB, Limits, shared
 from yoto_core.store.folders import RUN_ID, runs_folder
 from yoto_core.store.history import history_row
 from yoto_core.store.labels import read_label
@@ -28,6 +28,7 @@ from yoto_core.store.shelves import (
     write_record,
 )
 from yoto_core.store.status import read_status
+from yoto_core.words import size_text
 
 REMOVE_SOME = "Remove files under Storage on the Data page, then load it again."
 
