@@ -10,7 +10,7 @@ if __name__ == "__main__":  # in every tab
     state.follow_link()
     page = st.navigation(nav.sections())
     nav.mark_routed()
-    sidebar.show()
+    sidebar.show(page.title)
     page.run()
 else:  # once, by `streamlit run`
     from pages.ui import serving

@@ -18,6 +18,7 @@ from scipy import sparse
 from yoto_core.config import EvaluationConfig, RunConfig, SelectorConfig, TaskConfig, TrainingConfig
 from yoto_core.data.reading import Dataset, from_anndata
 
+pytest_plugins = ["tests.shared_browser"]  # its fixtures
 settings.register_profile("yoto", deadline=None, max_examples=60, derandomize=True, database=None)
 settings.load_profile("yoto")
 torch.set_num_threads(1)  # tensors of this size only lose time to more

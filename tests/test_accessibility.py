@@ -1,4 +1,3 @@
-# ruff: noqa: F811 (fixtures of the browser tests)
 """Accessibility in a real browser: axe-core on every page in both themes, and where the focus is."""
 
 from importlib.resources import files
@@ -6,20 +5,8 @@ from importlib.resources import files
 import axe_playwright_python
 import pytest
 
+from tests.shared_browser import LONG, PAGES, opened, title, visit
 from tests.shared_runs import finished, save
-from tests.test_browser import (  # noqa: F401
-    LONG,
-    PAGES,
-    browser,
-    context,
-    home,
-    opened,
-    page,
-    server,
-    settled,
-    title,
-    visit,
-)
 
 pytestmark = pytest.mark.browser
 AXE = files(axe_playwright_python).joinpath("axe.min.js").read_text(encoding="utf-8")

@@ -9,9 +9,9 @@ import pytest
 from pages.ui import sidebar
 from tests.benchmarks.soak import AT_ONCE, come_and_go, held, made_files
 from tests.shared_app import app, fine, go, visited_server
+from tests.shared_browser import Server
 from tests.shared_runs import PATIENCE, TYPE, config_for, drawn_maps, save_explored, toy_on_disk
 from tests.shared_sessions import opened
-from tests.test_browser import Server
 from yoto_core.store import library, runs
 from yoto_core.store.history import history, leftovers
 from yoto_core.store.status import last_word, of_this_process, write_status

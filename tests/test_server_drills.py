@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.shared_browser import Server
 from tests.shared_runs import (
     CONDITION,
     config_for,
@@ -19,7 +20,6 @@ from tests.shared_runs import (
     wait_until_gone,
 )
 from tests.shared_sessions import opened
-from tests.test_browser import Server
 from yoto_core.config import EvaluationConfig, TrainingConfig
 from yoto_core.store import runs
 from yoto_core.store.folders import run_folder, runs_folder

@@ -11,14 +11,12 @@ import urllib.request
 import pytest
 
 from pages.ui import uploads
-from tests import test_browser
+from tests.shared_browser import LONG, Server
 from tests.shared_runs import PATIENCE
-from tests.test_browser import LONG, Server
 from yoto_core.files import PROJECT
 from yoto_core.limits import MB, OWN_MACHINE, SHARED_SERVER, VARIABLES
 
 pytestmark = pytest.mark.browser
-browser = test_browser.browser  # the fixture
 LIMITS = {"YOTO_UPLOAD_MB": "6", "YOTO_WAITING_MB": "8", "YOTO_SHARED": "1"}
 
 

@@ -100,10 +100,13 @@ def mark_routed() -> None:
 def sections() -> dict[str, list[st.Page]]:
     """The menu."""
     pages = dict(zip(STEPS, _pages(), strict=True))
-    return {
+    found = {
         name: [page for step, page in pages.items() if step.section == name]
         for name in ("Prepare", "Explore", "Decide")
     }
+    # The first page lives at the root of the address: whoever asks for it by its name shall find it too.
+    found["Prepare"].append(st.Page(_to_the_first, url_path=STEPS[0].path, visibility="hidden"))
+    return found
 
 
 def go(title: str, **more: str) -> None:
@@ -179,6 +182,10 @@ def _locked(reason: str, label: str, title: str) -> None:
 
 def _step(title: str) -> Step:
     return next(step for step in STEPS if step.title == title)
+
+
+def _to_the_first() -> None:
+    go(STEPS[0].title)
 
 
 def _pages() -> list[st.Page]:

@@ -20,7 +20,7 @@ from yoto_core.work.sweep import may_change_sweep, standing, stop_sweep
 
 EVERY = 4.0  # seconds between two looks at runs that work
 SHOWN = 4  # runs and comparisons at once; the Runs page has them all
-TITLE = "YOTO – gene panels"
+TITLE = "YOTO"
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ class Work:
     share: float  # how much of it is over, 0 to 1
 
 
-def show() -> None:
-    """The sidebar below the menu."""
+def show(heading: str) -> None:
+    """The sidebar below the menu; the name of the tab is that of the page, and says how the open run stands."""
+    st.set_page_config(page_title=f"{heading} – {TITLE}")
     with st.sidebar, messages.errors_shown(stop=False):
         if data := state.dataset_name():
             st.caption("Data")
@@ -44,7 +45,7 @@ def show() -> None:
         _all_work.clear()
         _announce()
         if folder := state.run_folder():
-            _opened(folder)
+            _opened(folder, heading)
         if _mine():
             st.fragment(_at_work, run_every=EVERY)([True])
         _remember_browser()
@@ -74,16 +75,16 @@ def _work(key: str, jobs_now: list[Job]) -> Work:
     return Work(key, bool(first.sweep), first.owner, states, said, share)
 
 
-def _opened(folder: Path) -> None:
+def _opened(folder: Path, heading: str) -> None:
     """The open run; the name of the tab says whether it still works, and when it has ended."""
     status = read_status(folder)
     word = STATES[status.state][0]
     st.caption("Run" if status.live else f"Run · {word.lower()}")
     st.text(history_row(folder).name)
     if status.live:
-        st.set_page_config(page_title=f"… {TITLE}")
+        st.set_page_config(page_title=f"… {heading} – {TITLE}")
     elif folder.name in state.announced():
-        st.set_page_config(page_title=f"{word} – {TITLE}")
+        st.set_page_config(page_title=f"{word} – {heading} – {TITLE}")
 
 
 def _mine() -> list[Work]:

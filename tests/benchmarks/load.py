@@ -33,8 +33,8 @@ from tests.benchmarks import soak
 from tests.benchmarks.jobs import new_run
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.pages import peak_memory, run_of, stands, visit
+from tests.shared_browser import FLAGS, Server, browser_path
 from tests.shared_sessions import Session, opened
-from tests.test_browser import Server, browser_path
 from yoto_core.demo import DEMO_FILE, demo_config
 from yoto_core.store.status import read_status
 from yoto_core.work import queue
@@ -132,8 +132,7 @@ def not_done(folders: Sequence[Path]) -> list[str]:
 def browse(url: str, run_id: str, over: threading.Event, taken: Taken) -> None:
     """One real browser that goes from page to page until it is over; seconds until each page is drawn."""
     with sync_playwright() as driver:
-        flags = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-        browser = driver.chromium.launch(executable_path=browser_path(driver), args=flags)
+        browser = driver.chromium.launch(executable_path=browser_path(driver), args=FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
         page.thrown = []
         page.set_default_timeout(120_000)

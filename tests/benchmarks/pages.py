@@ -28,7 +28,7 @@ from playwright.sync_api import Page, sync_playwright
 from scipy import sparse
 
 from tests.benchmarks.machine import describe_machine
-from tests.test_browser import Server, browser_path, settled
+from tests.shared_browser import FLAGS, Server, browser_path, settled
 from yoto_core.config import EvaluationConfig, RunConfig, SelectorConfig, TaskConfig
 from yoto_core.data.reading import read_dataset
 from yoto_core.demo import DEMO_FILE, demo_config
@@ -224,8 +224,7 @@ def main() -> None:
         print(f"{label:<52}{value:8.2f} s")
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as driver:
         home = (asked.home or Path(temporary) / "home").resolve()
-        flags = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-        browser = driver.chromium.launch(executable_path=browser_path(driver), args=flags)
+        browser = driver.chromium.launch(executable_path=browser_path(driver), args=FLAGS)
         for name, run_id in prepared(home, asked.cells, asked.genes).items():
             server = Server(home)
             page = browser.new_page(viewport={"width": 1440, "height": 1000})

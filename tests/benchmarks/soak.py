@@ -21,9 +21,9 @@ import numpy as np
 import psutil
 
 from tests.conftest import make_toy
+from tests.shared_browser import Server
 from tests.shared_runs import PATIENCE, drawn_maps, finished, save_explored, wait_for_end
 from tests.shared_sessions import Session, opened
-from tests.test_browser import Server
 from yoto_core.store.folders import run_folder
 from yoto_core.store.history import history, leftovers
 from yoto_core.store.status import read_status
