@@ -24,6 +24,7 @@ from tests.shared_app import app, go, visited_server
 from tests.shared_runs import (
     CONDITION,
     LIGHT,
+    PATIENCE,
     config_for,
     toy_dataset,
     toy_on_disk,
@@ -39,7 +40,7 @@ from yoto_core.store import process, runs
 from yoto_core.store.folders import runs_folder
 from yoto_core.store.history import history, history_table, leftovers, sweep_leftovers
 from yoto_core.store.labels import Label, read_label
-from yoto_core.store.status import last_word, of_this_process, queued, read_status, write_status
+from yoto_core.store.status import ask_to_stop, last_word, of_this_process, queued, read_status, write_status
 from yoto_core.work import jobs, queue
 from yoto_core.worker import NICENESS, carry_out
 
@@ -200,18 +201,16 @@ def test_a_stale_heartbeat_is_no_interruption_while_the_process_lives():
     assert read_status(folder).state == "running"
 
 
-def test_a_worker_that_does_not_listen_ends_all_the_same_within_two_seconds():
+def test_a_worker_that_does_not_listen_ends_all_the_same_by_itself():
     folder = new_run()
     code = (
         "import time; from pathlib import Path; from yoto_core import worker;"
-        f"worker._work = lambda *_: time.sleep(600); worker.carry_out(Path({str(folder)!r}), own_process=True)"
+        f"worker._work = lambda *_: time.sleep({PATIENCE}); worker.carry_out(Path({str(folder)!r}), own_process=True)"
     )
     child = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT)
     wait_for(folder, lambda status: status.state == "running")
-    jobs.stop(folder)
-    asked = time.monotonic()
+    ask_to_stop(folder)  # nobody beside it is there to end it by force
     status = wait_for_end(folder)
-    assert time.monotonic() - asked < 10  # on a busy machine; the benchmark has the figure
     assert (status.state, status.message) == ("stopped", "Stopped on request. No panel was chosen yet.")
     assert child.wait() == 0
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from streamlit.testing.v1 import AppTest
 
 from tests.conftest import make_toy
 from tests.shared_app import PAGES, app, fine, go, messages, visited_server, words
@@ -31,6 +32,10 @@ from yoto_core.worker import carry_out
 
 EXPLORE = ("Panel", "Maps", "Metrics", "Enrichment")
 SCRIPT, LONG_NAME = "<script>alert(1)</script>", "x" * 200
+HOSTILE = (
+    "<img src=x onerror=alert(1)>", "<a href='http://outside.example'>a</a>", "[a](javascript:alert(1))",
+    "![i](http://outside.example/i.png)", "**b** :red[x]",
+)  # fmt: skip
 
 _visited_server = pytest.fixture(autouse=True)(visited_server)
 
@@ -268,26 +273,53 @@ def test_without_network_the_page_says_so_and_stays_whole(explored, monkeypatch)
     assert "PLANTED" in tables(at)[0]["term"].tolist()
 
 
+MARKUP = re.compile(r"<[a-z/!]|\]\(|\*\*b|:red\[|javascript:|outside\.example", re.IGNORECASE)
+PLAIN = {"text", "code", "arrow_data_frame", "plotly_chart", "selectbox", "multiselect", "text_input", "text_area"}
+OURS = ("<script>(() => {", "<script>document.cookie")  # the focus of a new page, and the cookie
+
+
+def rendered(at):
+    """Every text of a page that Streamlit reads as Markdown: words, labels, hints, choices."""
+    for node in (*at.main, *at.sidebar):
+        for field, value in node.proto.ListFields() if getattr(node, "proto", None) is not None else ():
+            shown = field.name in ("body", "text", "caption") and node.type not in PLAIN
+            if field.name in ("label", "help", "placeholder") or shown:
+                yield str(value)
+            elif field.name in ("options", "captions") and node.type not in PLAIN:
+                yield from map(str, value)
+
+
 def assert_plain(at):
-    """Nothing of a file is read as markup."""
-    kinds = (at.markdown, at.caption, at.error, at.warning, at.info, at.subheader)
-    for text in (str(element.value) for kind in kinds for element in kind):
-        text = re.sub(r"\\.", "", text)
-        assert not any(mark in text for mark in ("<script", "**b**", ":red[", "](http")), text
+    """Nothing of a file is read as markup, in no text of the page and in no chart."""
+    for text in rendered(at):
+        unmarked = re.sub(r"\\.", "", text)
+        assert not MARKUP.search(unmarked) or unmarked.startswith(OURS), text
     for figure in figures(at):
-        assert "<script" not in figure
+        assert not re.search(r"<(script|img|a )", figure), figure[:2_000]  # plotly reads tags alone
+
+
+@pytest.mark.parametrize("name", [SCRIPT, *HOSTILE])
+@pytest.mark.parametrize(
+    "show", ["st.markdown({0!r})", "st.warning({0!r})", "st.checkbox({0!r})", "st.radio('which', [{0!r}, 'b'])",
+             "st.button('press', help={0!r})", "st.expander({0!r})", "st.sidebar.caption({0!r})"],
+)  # fmt: skip
+def test_a_name_that_would_be_rendered_is_found(show, name):
+    at = AppTest.from_string(f"import streamlit as st\n{show.format(name)}").run()
+    with pytest.raises(AssertionError, match=re.escape(name)):
+        assert_plain(at)
 
 
 def hard_data():
     """108 classes with odd names and gaps, a constant gene, two genes of one name."""
     adata = make_toy(cells=660)
-    names = [SCRIPT, "😀", LONG_NAME, "7", "**b** :red[x]", "nan", *(f"kind {i}" for i in range(102))]
+    names = [SCRIPT, *HOSTILE, "😀", LONG_NAME, "7", "nan", *(f"kind {i}" for i in range(98))]
     labels = np.array(names, dtype=object)[np.arange(660) % 108]
     labels[::37] = None
     counts = adata.X.toarray()
     counts[:, 5] = 3
     symbols = list(adata.var_names)
     symbols[8] = symbols[7]
+    symbols[9 : 9 + len(HOSTILE)] = HOSTILE
     obs = pd.DataFrame({"many": pd.Categorical(labels)}, index=adata.obs_names)
     return anndata.AnnData(sparse.csr_matrix(counts), obs=obs, var=pd.DataFrame(index=symbols))
 
@@ -327,6 +359,22 @@ def test_held_out_cells_of_one_class_are_refused_before_a_page_could_show_them()
         pipeline.design(from_anndata(adata), config)
 
 
-def test_every_page_of_the_menu_stands_with_an_explored_run(explored):
-    for page in PAGES:
-        opened(explored, page)
+SAID = {
+    "Data": "From labelled single cells to the genes to order",
+    "Design": "No data are loaded yet.",
+    "Train": ":green-badge[Done]",
+    "Panel": "8 genes that predict cell_type, condition, age, judged on held-out cells.",
+    "Maps": "What the panel keeps",
+    "Metrics": "Class by class",
+    "Enrichment": "Your own sets (.gmt)",
+    "Predict": "8 genes for cell_type, condition, age, made from toy.h5ad",
+    "Runs": "History",
+}
+
+
+def test_every_page_of_the_menu_shows_what_it_is_for_with_an_explored_run(explored):
+    assert list(SAID) == list(PAGES)
+    for page, sentence in SAID.items():
+        at = opened(explored, page)
+        assert [heading.value for heading in at.header] == [page]
+        assert any(sentence in said for said in (*rendered(at), words(at.text), words(at.info))), page

@@ -152,6 +152,20 @@ def test_every_figure_becomes_a_file_of_every_kind(make):
         assert vector.draw(make(), form)[:4] == beginning
 
 
+@pytest.mark.parametrize(
+    ("form", "written"),
+    [
+        ("svg", "<title>Maps of a &lt;b&gt; &amp; β\\x07</title>".encode()),
+        ("pdf", "Maps of a <b> & β\\x07".encode("utf-16-be").replace(b"\\", b"\\\\")),
+        ("png", "Maps of a <b> & β\\x07".encode()),
+    ],
+)
+def test_a_figure_says_in_its_file_what_it_shows(form, written):
+    assert written in vector.draw(go.Figure(), form, title="Maps of a <b> & β\a")
+    assert b"Title" not in vector.draw(go.Figure(), form)
+    assert b"<title>" not in vector.draw(go.Figure(), form)
+
+
 def everything(canvas, kind):
     return [item for item in canvas.findobj(kind) if item.get_visible()]
 

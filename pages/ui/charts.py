@@ -17,4 +17,4 @@ def chart(
     st.plotly_chart(draw(state.theme()), key=key, theme=None, config={"displayModeBar": False}, alt=alt)
     if caption:
         st.caption(caption)
-    downloads.figure_buttons(draw, table, name)
+    downloads.figure_buttons(draw, table, name, alt)

@@ -30,13 +30,15 @@ def table_button(label: str, table: pd.DataFrame, file_name: str) -> None:
     file_button(label, lambda: csv_text(table), file_name, "text/csv")
 
 
-def figure_buttons(draw: Callable[[Theme], go.Figure], table: pd.DataFrame, name: str) -> None:
-    """A figure as SVG, PDF and PNG on white ground, and the table behind it as CSV."""
+def figure_buttons(draw: Callable[[Theme], go.Figure], table: pd.DataFrame, name: str, title: str) -> None:
+    """A figure as SVG, PDF and PNG on white ground, titled with what it shows, and the table behind it as CSV."""
     kinds = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
     with st.container(horizontal=True, gap="small"):
         file_button("CSV", lambda: csv_text(table), f"{name}.csv", "text/csv")
         for form, mime in kinds.items():
-            file_button(form.upper(), lambda form=form: vector.draw(draw("light"), form), f"{name}.{form}", mime)
+            file_button(
+                form.upper(), lambda form=form: vector.draw(draw("light"), form, title=title), f"{name}.{form}", mime
+            )
 
 
 def file_button(label: str, make: Callable[[], str | bytes], file_name: str, mime: str) -> None:

@@ -89,6 +89,8 @@ def pictures(run: Run, maps: Maps, paint: Paint, left: str, chosen: np.ndarray |
     sides = {left: "left", PANEL: "right"}
     line = (sides[outline.map], outline.corners) if outline is not None and outline.map in sides else None
 
+    alt = f"Two maps of the same cells, coloured by {paint.title}"
+
     def draw(theme: Theme) -> go.Figure:
         return map_figure(table, paint, titles, theme, line)
 
@@ -100,7 +102,7 @@ def pictures(run: Run, maps: Maps, paint: Paint, left: str, chosen: np.ndarray |
             # Twice as fine is plotly's default: four times the work where the browser has no graphics processor.
             "plotGlPixelRatio": 1 if len(table) > CROWDED else 2,
         },
-        alt=f"Two maps of the same cells, coloured by {paint.title}",
+        alt=alt,
     )  # fmt: skip
     total = len(maps.cells)
     drawn = (
@@ -114,7 +116,7 @@ def pictures(run: Run, maps: Maps, paint: Paint, left: str, chosen: np.ndarray |
         f"{drawn}{more} Draw around cells on either map to select them{hide}. Distances between far groups mean little on a"
         " UMAP."
     )
-    downloads.figure_buttons(draw, table, "yoto_maps")
+    downloads.figure_buttons(draw, table, "yoto_maps", alt)
 
 
 def selection(run: Run, maps: Maps, chosen: np.ndarray) -> None:

@@ -15,6 +15,7 @@ from yoto_core.report import config_changes
 from yoto_core.store.runs import read_config
 
 _ROUTED = "_routed"
+FIRST = "start"  # reserved by the first page, which lives at the root of the address, where it needs no name
 ICON, LOGO = ASSETS / "icon.png", ASSETS / "logo.svg"
 STYLE = ASSETS / "style.css"
 # The focus goes to the heading when another page has come, so that a screen reader and the keyboard go on from there; not
@@ -104,7 +105,7 @@ def sections() -> dict[str, list[st.Page]]:
         name: [page for step, page in pages.items() if step.section == name]
         for name in ("Prepare", "Explore", "Decide")
     }
-    # The first page lives at the root of the address: whoever asks for it by its name shall find it too.
+    # Whoever asks for the first page by its name shall find it too.
     found["Prepare"].append(st.Page(_to_the_first, url_path=STEPS[0].path, visibility="hidden"))
     return found
 
@@ -192,8 +193,8 @@ def _pages() -> list[st.Page]:
     busy = _step("Train") if state.run_is_live() else None
     return [
         st.Page(
-            step.file, title=step.title, url_path=step.path, icon="spinner" if step is busy else step.icon,
-            default=step is STEPS[0],
+            step.file, title=step.title, url_path=FIRST if step is STEPS[0] else step.path,
+            icon="spinner" if step is busy else step.icon, default=step is STEPS[0],
         )
         for step in STEPS
     ]  # fmt: skip

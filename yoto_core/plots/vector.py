@@ -17,6 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from plotly.colors import get_colorscale
 
+from yoto_core.words import one_line
+
 Format = Literal["svg", "pdf", "png"]
 WIDTH = 11.0  # inches
 PIXELS = 96.0  # of a plotly figure per inch
@@ -32,14 +34,17 @@ class UnknownMark(ValueError):
     """A figure has a part that this module cannot draw: teach it here, or draw the figure otherwise."""
 
 
-def draw(figure: go.Figure, form: Format) -> bytes:
+def draw(figure: go.Figure, form: Format, *, title: str = "") -> bytes:
     """The figure on white ground, its marks as on the screen; points of large maps are drawn as one picture.
+
+    `title` says in words what it shows: programs that read a document aloud find it in the file.
 
     Raises:
         UnknownMark: A part of the figure cannot be drawn.
     """
     out = io.BytesIO()
-    redrawn(figure).savefig(out, format=form, metadata={"Date": None} if form == "svg" else None)
+    said = {"Title": one_line(title)} if title else {}
+    redrawn(figure).savefig(out, format=form, metadata={"Date": None, **said} if form == "svg" else said)
     return out.getvalue()
 
 
