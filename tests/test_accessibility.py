@@ -5,8 +5,9 @@ from importlib.resources import files
 import axe_playwright_python
 import pytest
 
-from tests.shared_browser import LONG, PAGES, opened, title, visit
-from tests.shared_runs import finished, save
+from tests.shared_browser import LONG, PAGES, opened, settled, title, visit
+from tests.shared_runs import finished, save, toy_on_disk
+from yoto_core.store import library
 
 pytestmark = pytest.mark.browser
 AXE = files(axe_playwright_python).joinpath("axe.min.js").read_text(encoding="utf-8")
@@ -59,6 +60,16 @@ def test_every_page_has_no_serious_violation_and_no_bar_to_scroll_sideways(what,
         found[path] = ours(themed)
         assert themed.evaluate("document.documentElement.scrollWidth") <= 1280
     assert not any(found.values()), found
+
+
+def test_labelled_cells_have_no_serious_violation(themed, server, home):
+    with toy_on_disk().open("rb") as file:
+        cells = library.keep(file, "new.h5ad")
+    visit(themed, f"{server.url}/predict?run={save(finished()).name}&cells={cells}")
+    title(themed, "Predict")
+    themed.get_by_text("Is it calibrated on the new cells?").wait_for()
+    themed.locator(".js-plotly-plot").nth(4).wait_for()
+    assert ours(settled(themed)) == []
 
 
 def test_a_dialog_has_no_serious_violation_and_keeps_the_focus(themed, server, home):

@@ -16,6 +16,7 @@ from tests.conftest import make_toy
 from tests.shared_browser import LONG, PAGES, Server, badge, messages, opened, press, send, settled, title, visit
 from tests.shared_runs import (
     CONDITION,
+    LIGHT,
     TYPE,
     config_for,
     finished,
@@ -31,6 +32,7 @@ from yoto_core.config import EvaluationConfig, TaskConfig
 from yoto_core.data.reading import read_dataset
 from yoto_core.store import runs
 from yoto_core.store.folders import runs_folder
+from yoto_core.store.labels import LONGEST, rename
 from yoto_core.store.status import read_status
 from yoto_core.work import jobs
 
@@ -309,22 +311,37 @@ def test_text_from_files_is_never_rendered(page, server, home, tmp_path):
     press(settled(page), "Design a panel")
     title(page, "Design")
     cells = re.search("data=([0-9a-f]+)", page.url)[1]
-    config = config_for(TaskConfig(obs=adata.obs.columns[0]), CONDITION, panel_size=4)
+    evaluation = replace(LIGHT, maps="yes")
+    config = config_for(TaskConfig(obs=adata.obs.columns[0]), CONDITION, panel_size=4, evaluation=evaluation)
     config = replace(config, genes=replace(config.genes, include=tuple(adata.var_names[:2])))
     folder = launched(config, path=path)
     visit(page, f"{server.url}/train?run={folder.name}")
     badge(page, "Done")
-    places = ("panel", "Panel"), ("metrics", "Metrics"), ("predict", "Predict"), ("train", "Train"), ("data", "Data")
-    for place, heading in places:
+    rename(folder, bad[:LONGEST])
+    for place, heading in PAGES.items():
         visit(page, f"{server.url}/{place if place != 'data' else ''}?run={folder.name}&cells={cells}")
         title(page, heading)
         if place == "predict":
             page.get_by_text("Is it calibrated on the new cells?").wait_for()
-        if place == "metrics":
+        if place in {"maps", "metrics"}:
             page.locator(".js-plotly-plot").last.wait_for()
         assert page.evaluate("window.hacked") is None
         assert page.locator("img[src*='outside.example'], a[href*='outside.example']").count() == 0
         assert page.get_by_text("bold", exact=True).count() == 0  # <b>bold</b> is shown with its brackets
+
+
+def test_a_table_offers_no_download_that_would_write_formulas(page, server, home):
+    visit(page, f"{server.url}/panel?run={save_explored(planted_maps()).name}")
+    table = page.get_by_test_id("stDataFrame").first
+    table.hover()
+    tools = table.locator("xpath=ancestor::*[@data-testid='stFullScreenFrame']").first.get_by_test_id(
+        "stElementToolbarButton"
+    )
+    page.get_by_role("button", name="Search").first.wait_for()
+    offered = [tool.inner_html() for tool in tools.all() if tool.is_visible()]
+    assert offered
+    assert not [tool for tool in offered if "Download" in tool]
+    assert page.get_by_role("button", name=re.compile("Download as CSV")).count() == 0
 
 
 def draw_around(page, side, middle, reach):

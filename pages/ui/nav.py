@@ -82,7 +82,7 @@ def ensure_router() -> None:
     """First statement of every page: hand over to app.py where Streamlit ran the page alone."""
     if not st.session_state.get(_ROUTED):
         configure()
-        st.navigation(_pages(), position="hidden")
+        st.navigation(sections(), position="hidden")
         st.rerun()
 
 
