@@ -22,6 +22,10 @@ def test_a_data_file_is_read_or_refused_in_a_sentence_whatever_is_wrong_with_it(
     assert set(cases(case, tmp_path, range(100))) == {"read", "sentence"}
 
 
+def test_stores_and_archives_are_refused_whole_and_nothing_of_them_leaves_its_place(tmp_path):
+    assert cases(files.container, tmp_path, range(100)) == {"sentence": 100}
+
+
 def test_a_model_file_with_one_changed_bit_is_the_same_model_or_a_sentence(tmp_path):
     assert cases(models.flipped, tmp_path, range(500))["sentence"] > 300
 

@@ -22,6 +22,7 @@ from yoto_core.demo import DEMO_FILE
 KINDS = {
     "data files, structure": ("files", "case"),
     "data files, bytes": ("files", "flipped"),
+    "zarr stores and archives": ("files", "container"),
     "models, one bit": ("models", "flipped"),
     "models, values": ("models", "changed"),
     "run folders, a damaged file": ("models", "folder_with_damage"),

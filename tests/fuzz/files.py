@@ -1,8 +1,11 @@
 """Data files whose structure is wrong: a small sound .h5ad with some of its parts exchanged, linked, cut, renamed or retyped."""
 
 import contextlib
+import io
 import random
 import shutil
+import tarfile
+import zipfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +20,12 @@ from yoto_core.prediction.cells import open_cells
 from yoto_core.report import data_as_text, describe_data
 
 CANARY = b"a line of somebody else's file"
+CONTENTS = (
+    b"",
+    b"{",
+    CANARY,
+    b'{"zarr_format": 2, "shape": [99999999999], "chunks": [1], "dtype": "|O", "filters": [{"id": "pickle"}]}',
+)
 ATTRIBUTES = ("encoding-type", "encoding-version", "shape", "_index", "column-order", "categories", "ordered")
 TYPES = ("i1", "u8", ">i4", "<f2", "f8", "?", "c8", "S3", "O")
 
@@ -166,3 +175,47 @@ def flipped(seed: int, folder: Path) -> str:
         return outcome(path)
     finally:
         path.unlink()
+
+
+def container(seed: int, folder: Path) -> str:
+    """A zarr store, folder or archive with members that lead out of it: refused whole, nothing unpacked, nothing written."""
+    chance, path = random.Random(seed), folder / f"store{seed}"
+    (folder / "canary.txt").write_bytes(CANARY * 200)
+    parts = [
+        ".zgroup",
+        "zarr.json",
+        ".zattrs",
+        "X/.zarray",
+        "X/0.0",
+        "../canary.txt",
+        "/etc/hostname",
+        "..\\canary.txt",
+    ]
+    members = {chance.choice(parts): chance.choice(CONTENTS) for _ in range(chance.choice((0, 1, 5)))}
+    kind = chance.choice(("folder", "zip", "tar", "tar.gz"))
+    if kind == "folder":
+        path.mkdir()
+        for name, content in members.items():
+            if ".." not in name and not name.startswith("/"):
+                (path / name).parent.mkdir(exist_ok=True)
+                (path / name).write_bytes(content)
+        if chance.random() < 0.5:
+            (path / "X").mkdir(exist_ok=True)
+            (path / "X" / "0.1").symlink_to(folder / "canary.txt")
+    elif kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+    else:
+        with tarfile.open(path, "w:gz" if kind.endswith("gz") else "w") as archive:
+            for name, content in members.items():
+                about = tarfile.TarInfo(name)
+                about.size = len(content)
+                archive.addfile(about, io.BytesIO(content))
+    before = sorted(folder.rglob("*"))
+    try:
+        said = outcome(path)
+        assert sorted(folder.rglob("*")) == before
+        return said
+    finally:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
