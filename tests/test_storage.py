@@ -97,7 +97,8 @@ def test_another_word_for_shared_is_said_and_lays_nobody_open(monkeypatch, value
 
 
 def test_limits_are_said_in_words():
-    assert Limits(**OWN_MACHINE).sentence() == "At most 4 GB per file."
+    assert Limits(**OWN_MACHINE).sentence() == ""
+    assert Limits(**{**OWN_MACHINE, "kept": 50}).sentence() == "At most 4 GB per file, 50 MB on this server."
     assert Limits(**SHARED_SERVER).sentence() == (
         "At most 2 GB per file, 10 GB for all your files, 100 GB on this server."
         " Files are removed 30 days after their last use."

@@ -55,7 +55,9 @@ class Limits:
         return cls(**found)
 
     def sentence(self) -> str:
-        """What a user should know before an upload."""
+        """What a user should know before an upload; nothing where one file's size is the only limit: the upload box says it."""
+        if not (self.browser or self.kept or self.days):
+            return ""
         said = [f"At most {size_text(self.upload * MB)} per file"]
         if self.browser:
             said.append(f"{size_text(self.browser * MB)} for all your files")

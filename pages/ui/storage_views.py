@@ -19,7 +19,8 @@ KINDS = {"data": "Cells", "models": "Model"}
 def limits() -> None:
     """What an upload must keep to, beside the upload box."""
     with messages.errors_shown(stop=False):
-        st.caption(Limits.from_environment().sentence())
+        if said := Limits.from_environment().sentence():
+            st.caption(said)
 
 
 def show() -> None:
