@@ -1,5 +1,6 @@
 """Model files with bytes or values exchanged, and run folders with a file of theirs damaged or no file at all."""
 
+import copy
 import io
 import json
 import os
@@ -105,7 +106,7 @@ def exchange(values: Any, chance: random.Random) -> None:
             if how < 0.1 and isinstance(values, dict):
                 del values[key]
             else:
-                values[key] = chance.choice(ODD)
+                values[key] = copy.deepcopy(chance.choice(ODD))  # a later exchange may change it
             return
         values = values[key]
 
