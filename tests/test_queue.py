@@ -167,6 +167,16 @@ def test_a_run_that_cannot_be_started_fails_with_the_reason_and_the_next_one_sta
 
 
 @pytest.mark.usefixtures("_one_at_once")
+def test_a_machine_that_cannot_start_runs_now_does_not_fail_all_that_wait_at_once(monkeypatch):
+    def refuse(folder, *, then):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(jobs, "start", refuse)
+    queue.submit(first := new_run(), second := new_run())
+    assert [read_status(folder).state for folder in (first, second)] == ["failed", "queued"]
+
+
+@pytest.mark.usefixtures("_one_at_once")
 def test_many_who_look_at_once_start_one_run(started):
     queue.submit(*(new_run() for _ in range(5)))
     threads = [threading.Thread(target=queue.tend) for _ in range(10)]
@@ -276,6 +286,7 @@ def test_a_run_whose_log_is_no_file_fails_with_the_reason_and_touches_nothing_el
     os.mkfifo(piped / "log.txt")
     (linked / "log.txt").symlink_to(elsewhere)
     queue.submit(piped, linked)
+    queue.tend()  # the next has its turn
     for folder, reason in ((piped, "No such device or address"), (linked, "Too many levels of symbolic links")):
         status = read_status(folder)
         assert status.message == f"It could not be started. {folder} cannot be written ({reason})."

@@ -149,7 +149,10 @@ def _something_to_do(jobs_now: Sequence[Job]) -> bool:
 
 
 def _start(job: Job) -> bool:
-    """Start a run, or write down why that was not possible; whether its process is there."""
+    """Start a run, or write down why that was not possible; False where not even that could be done, so that it waits on.
+
+    One that failed has had its turn: what the machine lacks now it may have for the next one, a little later.
+    """
     try:
         jobs.start(job.folder, then=_ended)
     except (RunError, OSError) as error:
@@ -159,15 +162,17 @@ def _start(job: Job) -> bool:
             else (error.strerror or type(error).__name__, "Run it again.")
         )
         said = {"message": f"It could not be started. {message}", "hint": hint}
-        _note(job.folder, replace(job.status, state="failed", fault="machine", **said))
-        return False
+        return _note(job.folder, replace(job.status, state="failed", fault="machine", **said))
     return True
 
 
-def _note(folder: Path, status: Status) -> None:
-    """Write a run's status where that is possible: a folder that refuses shall keep no other run waiting."""
-    with contextlib.suppress(RunError):
+def _note(folder: Path, status: Status) -> bool:
+    """Write a run's status, and whether that was possible: a folder that refuses shall keep no other run waiting."""
+    try:
         write_status(folder, status)
+    except RunError:
+        return False
+    return True
 
 
 def _ended(folder: Path, exit_code: int) -> None:
