@@ -6,23 +6,21 @@ Times are of this machine under its present load; compare only figures of one ta
 server (`watchers`); a training with them and one without take turns, and each pair is compared with itself.
 """
 
-import contextlib
 import os
 import random
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from tests.benchmarks.machine import describe_machine
+from tests.shared_browser import Server
 from yoto_core.config import RunConfig
 from yoto_core.data.reading import read_dataset
 from yoto_core.demo import DEMO_FILE, demo_config
@@ -93,23 +91,6 @@ def page_with_history(number: int) -> tuple[float, float]:
     return listed, float(said.stdout.split()[-1])
 
 
-@contextlib.contextmanager
-def server() -> Iterator[tuple[str, psutil.Process]]:
-    """A real server of its own: its address and its process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while socket.socket().connect_ex(("127.0.0.1", port)):
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}", psutil.Process(process.pid)
-    finally:
-        process.kill()
-        process.wait()
-
-
 def training_seconds(address: str, serving: psutil.Process, watching: int) -> tuple[float, float]:
     """While so many sessions watch, all open by then: seconds of the last two thirds of one training, and the server's."""
     demo = demo_config()
@@ -134,14 +115,17 @@ def training_seconds(address: str, serving: psutil.Process, watching: int) -> tu
 
 def watchers_cost(pairs: int) -> list[tuple[float, float, float]]:
     """Seconds of training alone, with ten sessions that watch, and of the server meanwhile; the first two take turns."""
-    with server() as (address, serving):
+    server = Server(home())
+    address, serving, found = server.url, psutil.Process(server.process.pid), []
+    try:
         training_seconds(address, serving, WATCHERS)  # the server loads what it needs once
-        found = []
         for pair in range(pairs):
             order = (0, WATCHERS) if pair % 2 else (WATCHERS, 0)
             times = {number: training_seconds(address, serving, number) for number in order}
             found.append((times[0][0], *times[WATCHERS]))
-        return found
+    finally:
+        server.close()
+    return found
 
 
 def cycles(number: int) -> dict[str, int]:
